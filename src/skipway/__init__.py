@@ -1,0 +1,84 @@
+"""See where the gradient dies, give it another path, prove that it helped."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import cases, nn
+    from ._case import Case
+    from ._compare import compare
+    from ._cure import cure
+    from ._diagnose import diagnose
+    from ._errors import SkipwayError
+    from ._results import (
+        Comparison,
+        Cure,
+        Diagnosis,
+        Finding,
+        Plan,
+        PlannedSkip,
+        Rewiring,
+        SkipConnection,
+        read,
+    )
+    from ._rewire import rewire, skips
+
+__version__ = "0.1.0"
+
+# The names are imported on first use, so that `skipway --help` does not wait for torch.
+_HOMES = {
+    "_case": ["Case"],
+    "_compare": ["compare"],
+    "_cure": ["cure"],
+    "_diagnose": ["diagnose"],
+    "_errors": ["SkipwayError"],
+    "_results": [
+        "Comparison",
+        "Cure",
+        "Diagnosis",
+        "Finding",
+        "Plan",
+        "PlannedSkip",
+        "Rewiring",
+        "SkipConnection",
+        "read",
+    ],
+    "_rewire": ["rewire", "skips"],
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+_MODULES = ("cases", "nn")
+
+__all__ = [
+    "Case",
+    "Comparison",
+    "Cure",
+    "Diagnosis",
+    "Finding",
+    "Plan",
+    "PlannedSkip",
+    "Rewiring",
+    "SkipConnection",
+    "SkipwayError",
+    "cases",
+    "compare",
+    "cure",
+    "diagnose",
+    "nn",
+    "read",
+    "rewire",
+    "skips",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f".{name}", __name__)
+    if name in _HOME:
+        return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    raise AttributeError(f"module 'skipway' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

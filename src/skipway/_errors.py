@@ -1,0 +1,50 @@
+"""Every error the library raises by itself.
+
+```
+SkipwayError
+├── CaseError        a case cannot be found, loaded or trained
+├── ModelError       the model cannot be run: no parameters, an exception in forward
+├── BatchError       the batch does not fit the model, or holds NaN, or one sample only
+├── LossError        the loss is not a scalar, carries no gradient or is not finite
+├── OptimizerError   the optimizer does not hold the model's parameters
+├── RewireError      no place for a skip, or a plan that does not fit this model
+└── RunError         a run folder that belongs to another configuration, or is damaged
+```
+
+A message says what was given, what was expected and how to fix it, and names the layer where
+there is one.
+"""
+
+from __future__ import annotations
+
+
+class SkipwayError(Exception):
+    """The root of every error that skipway raises by itself."""
+
+
+class CaseError(SkipwayError):
+    """A case cannot be found, loaded or trained."""
+
+
+class ModelError(SkipwayError):
+    """The model cannot be run."""
+
+
+class BatchError(SkipwayError):
+    """The batch does not fit the model or the loss."""
+
+
+class LossError(SkipwayError):
+    """The loss cannot be differentiated."""
+
+
+class OptimizerError(SkipwayError):
+    """The optimizer does not hold the model's parameters."""
+
+
+class RewireError(SkipwayError):
+    """A skip connection cannot be placed, or a plan does not fit the model."""
+
+
+class RunError(SkipwayError):
+    """A run folder belongs to another configuration, or is damaged."""

@@ -1,0 +1,118 @@
+"""`Graph`: what one run of a model did, call by call.
+
+```
+Graph ── nodes: every input and every call in execution order (`Node`)
+      ── ancestors(i): the nodes that node i was computed from, as a bit set
+      ── units: the weight layers in execution order (`Unit`), the rows of every table
+```
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+
+@dataclass(frozen=True)
+class Node:
+    """One call, or one input of the model.
+
+    Attributes:
+        index: its place in execution order; inputs come first.
+        op: the name of the torch function (`"linear"`, `"relu"`, `"add"`, `"cat"` ...), or
+            `"input"`, or `"constant"` for a tensor that came from outside.
+        module: dotted path of the innermost module that made the call, `""` for the root.
+        call: which call of that module this is, from 0.
+        inputs: indices of the nodes whose tensors it read, in argument order.
+        parameters: names of the parameters it read directly or through functions of parameters
+            alone (weight norm, a cast).
+        shape: the shape of its (first) output tensor.
+        dtype: of that tensor, without `torch.`.
+        differentiable: whether that tensor carries a gradient.
+        inplace: whether it overwrote one of its inputs.
+    """
+
+    index: int
+    op: str
+    module: str = ""
+    call: int = 0
+    inputs: tuple[int, ...] = ()
+    parameters: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()
+    dtype: str = "float32"
+    differentiable: bool = True
+    inplace: bool = False
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A weight layer: one call that multiplies by a weight of two or more dimensions.
+
+    Attributes:
+        name: how it is called everywhere: its module path, with `#call` added where the module
+            is called more than once in one run (`"cell#3"`), or the parameter's name where no
+            module of its own holds the weight.
+        node: index of the node that multiplies.
+        module: the module path alone.
+        call: which call of that module, from 0.
+        type: for readers: `"Linear 64 → 10"`, `"Conv2d 3 → 6, 3×3"`.
+        parameters: names of its parameters, weight first.
+        shared: whether its module is called more than once in a run.
+    """
+
+    name: str
+    node: int
+    module: str
+    call: int
+    type: str
+    parameters: tuple[str, ...]
+    shared: bool = False
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The observed computation of one run; see the module's docstring."""
+
+    nodes: tuple[Node, ...]
+    units: tuple[Unit, ...]
+    outputs: tuple[int, ...]
+    calls: dict[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def _ancestors(self) -> tuple[int, ...]:
+        sets: list[int] = []
+        for node in self.nodes:
+            bits = 0
+            for source in node.inputs:
+                bits |= sets[source] | (1 << source)
+            sets.append(bits)
+        return tuple(sets)
+
+    def ancestors(self, index: int) -> int:
+        """Return a bit set: bit `i` is set when node `i` feeds node `index`, however far."""
+        return self._ancestors[index]
+
+    def feeds(self, source: int, destination: int) -> bool:
+        """Tell whether `destination` was computed from `source`."""
+        return bool(self._ancestors[destination] >> source & 1)
+
+    @cached_property
+    def consumers(self) -> tuple[tuple[int, ...], ...]:
+        """For every node the nodes that read it, in execution order."""
+        readers: list[list[int]] = [[] for _ in self.nodes]
+        for node in self.nodes:
+            for source in dict.fromkeys(node.inputs):
+                readers[source].append(node.index)
+        return tuple(tuple(each) for each in readers)
+
+    def unit(self, name: str) -> Unit:
+        """Return the unit of this name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return self._units_by_name[name]
+
+    @cached_property
+    def _units_by_name(self) -> dict[str, Unit]:
+        return {unit.name: unit for unit in self.units}
