@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
+_SLICES = {"getitem", "select", "narrow", "unbind", "chunk", "split", "tensor_split"}
+
 
 @dataclass(frozen=True)
 class Node:
@@ -81,15 +83,23 @@ class Graph:
     @cached_property
     def _ancestors(self) -> tuple[int, ...]:
         sets: list[int] = []
+        roots: set[int] = set()
         for node in self.nodes:
             bits = 0
-            for source in node.inputs:
-                bits |= sets[source] | (1 << source)
+            if node.op == "input" or (node.op in _SLICES and set(node.inputs) <= roots):
+                roots.add(node.index)
+            else:
+                for source in node.inputs:
+                    bits |= sets[source] | (1 << source)
             sets.append(bits)
         return tuple(sets)
 
     def ancestors(self, index: int) -> int:
-        """Return a bit set: bit `i` is set when node `i` feeds node `index`, however far."""
+        """Return a bit set: bit `i` is set when node `i` feeds node `index`, however far.
+
+        A slice of an input counts as an input of its own: what a recurrent net reads at step 7
+        has nothing to do with what it read at step 3.
+        """
         return self._ancestors[index]
 
     def feeds(self, source: int, destination: int) -> bool:

@@ -1,0 +1,21 @@
+"""The observed trace: what one run of a model did. The only hooks of the library live here."""
+
+from __future__ import annotations
+
+from ._chains import chains
+from ._graph import Graph, Node, Unit
+from ._observe import Visit, observe, record
+from ._skips import read_skips
+from ._untouched import untouched
+
+__all__ = [
+    "Graph",
+    "Node",
+    "Unit",
+    "Visit",
+    "chains",
+    "observe",
+    "read_skips",
+    "record",
+    "untouched",
+]

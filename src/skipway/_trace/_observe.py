@@ -1,0 +1,277 @@
+"""Run a model once and write down every call.
+
+The run goes through the model's own Python under a `TorchFunctionMode`, so whatever the model
+does is what is seen: loops, branches, shared modules, functional calls. Module hooks tell which
+module a call belongs to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils.hooks import RemovableHandle
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from .._case import call
+from .._errors import ModelError, SkipwayError
+from ._graph import Graph, Node
+from ._units import find_units
+from ._untouched import untouched
+
+T = TypeVar("T")
+
+
+class Visit(Protocol):
+    """What `record` calls after every call inside the model."""
+
+    def __call__(
+        self, index: int, op: str, tensor: Tensor, module: str, arguments: tuple[Any, ...]
+    ) -> None:
+        """See the output `tensor` of node `index` before anything can change it."""
+
+
+def observe(model: nn.Module, inputs: Any) -> Graph:
+    """Return the graph of `model(inputs)`; the model is left untouched.
+
+    Args:
+        model: any module that runs eagerly.
+        inputs: a tensor, a tuple of positional or a dict of keyword arguments.
+
+    Raises:
+        ModelError: the model raises in forward; the message names the module.
+
+    Example:
+        >>> net = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
+        >>> [unit.name for unit in observe(net, torch.randn(3, 4)).units]
+        ['0', '2']
+    """
+    with untouched(model), torch.no_grad():
+        graph, _ = record(model, lambda: call(model, inputs))
+    return graph
+
+
+def record(
+    model: nn.Module, run: Callable[[], T], *, visit: Visit | None = None
+) -> tuple[Graph, T]:
+    """Call `run`, which calls the model, and return the graph of what the model did.
+
+    Only calls inside the model's forward are recorded, not the loss around it. Hooks are removed
+    on leaving, also after an exception. The model's state is the caller's to protect
+    (`untouched`).
+
+    Raises:
+        ModelError: the model raises in forward, or `run` never called it.
+    """
+    recorder = _Recorder(model, visit)
+    with ExitStack() as stack:
+        stack.enter_context(_eager())
+        stack.enter_context(recorder.hooks())
+        stack.enter_context(recorder)
+        try:
+            value = run()
+        except SkipwayError:
+            raise
+        except Exception as error:
+            if recorder.stack:
+                raise recorder.failure(error) from error
+            raise
+    if not recorder.called:
+        raise ModelError(
+            f"The model ({type(model).__name__}) was never called. An objective has to call the "
+            "model it is given: objective(model, batch)."
+        )
+    return recorder.graph(), value
+
+
+def _eager() -> Any:
+    # Hooks that are added after torch.compile's first run never fire, and say nothing.
+    stance = getattr(torch.compiler, "set_stance", None)
+    return nullcontext() if stance is None else stance("force_eager")
+
+
+class _Recorder(TorchFunctionMode):
+    def __init__(self, model: nn.Module, visit: Visit | None) -> None:
+        super().__init__()
+        self.model = getattr(model, "_orig_mod", model)
+        self.visit = visit
+        self.nodes: list[Node] = []
+        self.outputs: list[int] = []
+        self.stack: list[tuple[str, int]] = []
+        self.calls: dict[str, int] = {}
+        self.called = False
+        self.home: Mapping[Tensor, int] = WeakTensorKeyDictionary()
+        self.constants: Mapping[Tensor, tuple[str, ...]] = WeakTensorKeyDictionary()
+        self.arguments: list[tuple[int, ...]] = []
+        self.parameters: dict[int, str] = {}
+        for name, parameter in self.model.named_parameters(remove_duplicate=False):
+            self.parameters.setdefault(id(parameter), name)
+
+    @contextmanager
+    def hooks(self) -> Iterator[None]:
+        handles: list[RemovableHandle] = []
+        try:
+            for name, module in self.model.named_modules():
+                handles += self._hook(name, module)
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _hook(self, name: str, module: nn.Module) -> list[RemovableHandle]:
+        def enter(_: nn.Module, args: Any, kwargs: Any) -> None:
+            self.enter(name, (args, kwargs))
+
+        def leave(_: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+            self.leave(name, output)
+
+        if isinstance(module, torch.jit.ScriptModule):
+            return []  # scripted modules take no keyword hooks; their insides are one call
+        return [
+            module.register_forward_pre_hook(enter, with_kwargs=True),
+            module.register_forward_hook(leave, with_kwargs=True),
+        ]
+
+    def enter(self, name: str, arguments: Any) -> None:
+        self.called = True
+        if not self.stack:
+            for tensor in tensors(arguments):
+                if tensor not in self.home and id(tensor) not in self.parameters:
+                    self.add("input", tensor, (), ())
+        self.arguments.append(self._read(arguments)[0])
+        self.stack.append((name, self.calls.get(name, 0)))
+        self.calls[name] = self.calls.get(name, 0) + 1
+
+    def leave(self, name: str, output: Any) -> None:
+        # A forward that caught an exception of a child leaves that child on the stack.
+        while self.stack and self.stack[-1][0] != name:
+            self.stack.pop()
+            self.arguments.pop()
+        read = self.arguments[-1]
+        for tensor in tensors(output):
+            if not self._known(tensor):
+                # A custom autograd function or a compiled part: its insides were not seen.
+                own = dict(self.model.named_modules())[name]
+                names = tuple(self.parameters[id(each)] for each in own.parameters())
+                self.add(type(own).__name__, tensor, read, names)
+        self.stack.pop()
+        self.arguments.pop()
+        if not self.stack:
+            self.outputs = [self.home[t] for t in tensors(output) if t in self.home]
+
+    def _known(self, tensor: Tensor) -> bool:
+        return tensor in self.home or tensor in self.constants or id(tensor) in self.parameters
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        before = self._read((args, kwargs)) if self.stack else ((), ())
+        output = func(*args, **kwargs)
+        if self.stack:
+            self._write(func, args, kwargs, before, output)
+        return output
+
+    def _read(self, arguments: Any) -> tuple[tuple[int, ...], tuple[str, ...]]:
+        inputs: list[int] = []
+        names: list[str] = []
+        for tensor in tensors(arguments):
+            if id(tensor) in self.parameters:
+                names.append(self.parameters[id(tensor)])
+            elif tensor in self.home:
+                inputs.append(self.home[tensor])
+            elif tensor in self.constants:
+                names += self.constants[tensor]
+        return tuple(inputs), tuple(dict.fromkeys(names))
+
+    def _write(self, func: Any, args: Any, kwargs: Any, before: Any, output: Any) -> None:
+        op = _name(func)
+        inputs, names = before
+        made = [args[0]] if op == "setitem" else tensors(output)
+        for position, tensor in enumerate(made):
+            if not inputs and (names or tensor in self.constants):
+                self.constants[tensor] = names  # type: ignore[index]  # a weak dict is mutable
+            elif self._is_new(tensor, op, inputs):
+                # The further outputs of one call (an LSTM's states) own no weights.
+                self.add(op, tensor, inputs, names if position == 0 else (), (args, kwargs))
+
+    def _is_new(self, tensor: Tensor, op: str, inputs: tuple[int, ...]) -> bool:
+        if id(tensor) in self.parameters:
+            return False
+        if tensor not in self.home:
+            return bool(inputs) or op != "get"
+        # The same object again: an operation in place, or an attribute that hands it through.
+        return op not in ("get", "requires_grad_", "retain_grad", "detach_")
+
+    def add(
+        self,
+        op: str,
+        tensor: Tensor,
+        inputs: tuple[int, ...],
+        names: tuple[str, ...],
+        arguments: tuple[Any, ...] = (),
+    ) -> None:
+        module, call_index = self.stack[-1] if self.stack else ("", 0)
+        node = Node(
+            index=len(self.nodes),
+            op=op,
+            module=module,
+            call=call_index,
+            inputs=inputs,
+            parameters=names,
+            shape=tuple(tensor.shape),
+            dtype=str(tensor.dtype).removeprefix("torch."),
+            differentiable=tensor.requires_grad,
+            inplace=tensor in self.home and self.home[tensor] in inputs,
+        )
+        self.nodes.append(node)
+        self.home[tensor] = node.index  # type: ignore[index]  # a weak dict is mutable
+        if self.visit is not None:
+            with torch._C.DisableTorchFunction():
+                self.visit(node.index, op, tensor, module, arguments)
+
+    def graph(self) -> Graph:
+        nodes = tuple(self.nodes)
+        return Graph(
+            nodes=nodes,
+            units=find_units(nodes, self.model, self.calls),
+            outputs=tuple(self.outputs),
+            calls=dict(self.calls),
+        )
+
+    def failure(self, error: Exception) -> ModelError:
+        path = next((name for name, _ in reversed(self.stack) if name), "")
+        module = self.model.get_submodule(path)
+        where = f"in `{path}` ({type(module).__name__})" if path else "in its own forward"
+        shapes = ", ".join(
+            f"{node.dtype} {list(node.shape)}" for node in self.nodes if node.op == "input"
+        )
+        return ModelError(
+            f"The model ({type(self.model).__name__}) raised {type(error).__name__} {where}: "
+            f"{str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}. "
+            f"It was given {shapes or 'no tensor'}. Check that these inputs are what its forward "
+            "takes, and that the model runs on them by itself."
+        )
+
+
+def tensors(value: Any) -> list[Tensor]:
+    """Return the tensors inside nested tuples, lists, mappings and dataclasses, in order."""
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, (tuple, list)):
+        return [tensor for item in value for tensor in tensors(item)]
+    if isinstance(value, Mapping):
+        return [tensor for item in value.values() for tensor in tensors(item)]
+    if hasattr(value, "__dataclass_fields__") and not isinstance(value, type):
+        return tensors(list(vars(value).values()))
+    return []
+
+
+def _name(func: Any) -> str:
+    name: str = getattr(func, "__name__", type(func).__name__)
+    name = name.strip("_")
+    return {"iadd": "add", "radd": "add", "isub": "sub", "rsub": "sub"}.get(name, name)
