@@ -26,6 +26,11 @@ from ._untouched import untouched
 T = TypeVar("T")
 
 
+# Calls that take a shape or a type from their input and none of its values.
+_VALUELESS = {"zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like",
+              "new_zeros", "new_ones", "new_full", "new_empty", "new_tensor"}  # fmt: skip
+
+
 class Visit(Protocol):
     """What `record` calls after every call inside the model."""
 
@@ -190,7 +195,7 @@ class _Recorder(TorchFunctionMode):
 
     def _write(self, func: Any, args: Any, kwargs: Any, before: Any, output: Any) -> None:
         op = _name(func)
-        inputs, names = before
+        inputs, names = before if op not in _VALUELESS else ((), ())
         made = [args[0]] if op == "setitem" else tensors(output)
         for position, tensor in enumerate(made):
             if not inputs and (names or tensor in self.constants):

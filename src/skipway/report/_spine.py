@@ -1,0 +1,420 @@
+"""Where the gradient dies: one row per layer, before and after, on one logarithmic axis."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import _card, _lanes
+from ._arcs import Arc, Bus, arcs, arranged
+from ._axis import LogAxis, log_axis
+from ._folds import Fold, folds
+from ._values import NONE, SEVERITY, STATES, Data, clipped, decades, finite, log10, real, short
+from ._words import embedded, markup
+
+
+@dataclass(frozen=True)
+class Side:
+    """What one half of the spine shows.
+
+    Attributes:
+        title: `"Before"`.
+        diagnosis: plain data of a diagnosis.
+        planned: skips of a plan that this side has.
+    """
+
+    title: str
+    diagnosis: Data
+    planned: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of the table and what each side knows of them.
+
+    Attributes:
+        names: of the layers in execution order, those of both sides.
+        readings: for each side, the layer's numbers or `None`.
+        flags: row to the numbers of the findings that point at it.
+        folds: which rows fold.
+        drawn: for each side, its arcs and buses.
+        undrawn: how many skips have an end that is no row.
+    """
+
+    names: list[str]
+    readings: list[list[Mapping[str, Any] | None]]
+    flags: Mapping[int, list[int]]
+    folds: list[Fold]
+    drawn: list[tuple[list[Arc], list[Bus]]]
+    undrawn: int
+
+
+def rows(sides: Sequence[Side]) -> Rows:
+    """Bring the layers of all sides into one order and decide which fold."""
+    names = _merged([[layer["name"] for layer in side.diagnosis["layers"]] for side in sides])
+    index = {name: at for at, name in enumerate(names)}
+    readings: list[list[Mapping[str, Any] | None]] = []
+    for side in sides:
+        known = {layer["name"]: layer for layer in side.diagnosis["layers"]}
+        readings.append([known.get(name) for name in names])
+    drawn, undrawn = [], 0
+    for side in sides:
+        had, lost = arcs(side.diagnosis["skips"], index, proposed=False)
+        new, missing = arcs(side.planned, index, proposed=True)
+        twice = {(arc.start, arc.end) for arc in new}
+        drawn.append(arranged([arc for arc in had if (arc.start, arc.end) not in twice] + new))
+        undrawn += lost + missing
+    flags = _flags(sides[0].diagnosis["findings"], index)
+    chosen = folds(_signs(names, readings, drawn), _classes(readings), _kept(sides, index, flags))
+    return Rows(names, readings, flags, chosen, drawn, undrawn)
+
+
+def _merged(orders: Sequence[Sequence[str]]) -> list[str]:
+    """Insert names that only a later order has behind their predecessor there."""
+    merged = list(dict.fromkeys(orders[0]))
+    for order in orders[1:]:
+        known, behind = set(merged), defaultdict[str | None, list[str]](list)
+        last = None
+        for name in dict.fromkeys(order):
+            if name in known:
+                last = name
+            else:
+                behind[last].append(name)
+        merged = behind[None] + [each for name in merged for each in (name, *behind[name])]
+    return merged
+
+
+def _flags(findings: Sequence[Data], index: Mapping[str, int]) -> dict[int, list[int]]:
+    flags: dict[int, list[int]] = defaultdict(list)
+    for number, finding in enumerate(findings, 1):
+        place = next((index[name] for name in finding["layers"] if name in index), None)
+        if place is not None:
+            flags[place].append(number)
+    return dict(flags)
+
+
+def _signs(
+    names: Sequence[str],
+    readings: Sequence[Sequence[Mapping[str, Any] | None]],
+    drawn: Sequence[tuple[Sequence[Arc], Sequence[Bus]]],
+) -> list[tuple[object, ...]]:
+    """What makes two rows repeats of each other: type, shapes and the pattern of skips."""
+    signs: list[list[object]] = [[] for _ in names]
+    for at, sign in enumerate(signs):
+        sign.append(_card.type_of([side[at] for side in readings]))
+    for side, (simple, _) in enumerate(drawn):
+        for arc in sorted(simple, key=lambda each: (each.start, each.end)):
+            signs[arc.end].append((side, "in", arc.end - arc.start))
+            if arc.start >= 0:
+                signs[arc.start].append((side, "out", arc.end - arc.start))
+    return [tuple(sign) for sign in signs]
+
+
+def _classes(readings: Sequence[Sequence[Mapping[str, Any] | None]]) -> list[tuple[str, ...]]:
+    return [
+        tuple(layer["state"] if layer else "" for layer in row)
+        for row in zip(*readings, strict=True)
+    ]
+
+
+def _kept(
+    sides: Sequence[Side], index: Mapping[str, int], flags: Mapping[int, list[int]]
+) -> set[int]:
+    """The rows that never fold: findings, the named place, the weakest layer."""
+    kept = set(flags)
+    diagnosis = sides[0].diagnosis
+    if diagnosis["place"] in index:
+        kept.add(index[diagnosis["place"]])
+    if diagnosis["layers"]:
+        weakest = diagnosis["layers"][_card.weakest(diagnosis["layers"])]
+        kept.add(index[weakest["name"]])
+    return kept
+
+
+def axis(found: Rows) -> LogAxis:
+    """Return the axis that both sides share."""
+    logs = (log10(layer["elasticity"]) for side in found.readings for layer in side if layer)
+    return log_axis([log for log in logs if log is not None])
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One side of one row: a slice of the lanes, a bar, a number."""
+
+    lane: str
+    state: str
+    width: float | None
+    word: str
+    number: str
+    said: str
+    span: tuple[float, float, str] | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer."""
+
+    index: int
+    name: str
+    title: str
+    flags: Sequence[int]
+    inner: bool
+    cells: Sequence[Cell]
+
+
+@dataclass(frozen=True)
+class FoldCell:
+    """One side of a closed fold."""
+
+    closed: str
+    opened: str
+    bars: Sequence[tuple[int, float, str]]
+    first: str
+    last: str
+
+
+@dataclass(frozen=True)
+class FoldRow:
+    """Many layers in one row."""
+
+    first: int
+    end: int
+    label: str
+    span: str
+    said: str
+    height: int
+    cells: Sequence[FoldCell]
+
+
+@dataclass
+class Defs:
+    """SVG pieces that occur again and again, written once and used by number."""
+
+    pieces: dict[str, str] = field(default_factory=dict)
+
+    def put(self, piece: str) -> str:
+        """Return the id of a piece."""
+        return self.pieces.setdefault(piece, f"k{len(self.pieces)}")
+
+
+@dataclass(frozen=True)
+class Spine:
+    """All that the template needs."""
+
+    entries: Sequence[Row | FoldRow]
+    sides: Sequence[tuple[str, str, int]]
+    ticks: Sequence[tuple[object, float]]
+    defs: Mapping[str, str]
+    selected: int
+    card: Mapping[str, Any]
+    data: object
+    name_width: int
+    undrawn: int
+    had: bool
+    proposed: bool
+
+
+def spine(sides: Sequence[Side]) -> Spine:
+    """Lay the table out; `sides` are one or two, before and after."""
+    found, defs = rows(sides), Defs()
+    scale = axis(found)
+    drawn = [
+        _lanes.lanes([layer["state"] if layer else None for layer in readings], *both, found.folds)
+        for readings, both in zip(found.readings, found.drawn, strict=True)
+    ]
+    selected = _selected(sides[0].diagnosis, found)
+    fields = _card.labels(found.readings)
+    longest = max((len(clipped(name)) for name in found.names), default=0)
+    every = [each for simple, buses in found.drawn for each in (*simple, *buses)]
+    return Spine(
+        entries=_entries(found, scale, drawn, defs),
+        sides=[
+            (side.title, _loss(side.diagnosis), lane.width)
+            for side, lane in zip(sides, drawn, strict=True)
+        ],
+        ticks=[(_power(ten), 100 * place) for ten, place in scale.ticks()],
+        defs={key: piece for piece, key in defs.pieces.items()},
+        selected=selected,
+        card=_card_at(found, selected, fields),
+        data=_data(found, fields),
+        name_width=max(102, min(230, int(7.25 * longest) + (32 if found.flags else 14))),
+        undrawn=found.undrawn,
+        had=any(not each.proposed for each in every),
+        proposed=any(each.proposed for each in every),
+    )
+
+
+def _selected(diagnosis: Data, found: Rows) -> int:
+    if diagnosis["place"] in found.names:
+        return found.names.index(diagnosis["place"])
+    return 0
+
+
+def _loss(diagnosis: Data) -> str:
+    lost = real(diagnosis["decades_lost"])
+    if lost is not None and not finite(lost):
+        return "loses everything"
+    written = decades(lost)
+    return "loses none" if written == "0" else f"loses {written} decades"
+
+
+def _power(ten: int) -> object:
+    if ten in (0, 1):
+        return str(10**ten)
+    return markup("10" + str(ten).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")))
+
+
+def _entries(
+    found: Rows, scale: LogAxis, drawn: Sequence[_lanes.Lanes], defs: Defs
+) -> list[Row | FoldRow]:
+    starts = {fold.first: at for at, fold in enumerate(found.folds)}
+    inner = {at for fold in found.folds for at in range(fold.first, fold.end)}
+    span = _span(found, scale)
+    entries: list[Row | FoldRow] = []
+    for at, name in enumerate(found.names):
+        if at in starts:
+            entries.append(_fold(found, starts[at], scale, drawn, defs))
+        cells = [
+            _cell(side[at], defs.put(lane.rows[at]), scale, span.get((number, at)))
+            for number, (side, lane) in enumerate(zip(found.readings, drawn, strict=True))
+        ]
+        short_name = clipped(name)
+        title = name if short_name != name else ""
+        entries.append(Row(at, short_name, title, found.flags.get(at, []), at in inner, cells))
+    return entries
+
+
+def _cell(
+    layer: Mapping[str, Any] | None,
+    lane: str,
+    scale: LogAxis,
+    span: tuple[float, float, str] | None,
+) -> Cell:
+    if layer is None:
+        return Cell(lane, "", None, "", "", "not in this network")
+    name, said = STATES[layer["state"]]
+    log = log10(layer["elasticity"])
+    if log is not None:
+        width = max(0.6, 100 * scale.at(log))
+        return Cell(lane, name, width, "", short(layer["elasticity"]), said, span)
+    number = short(layer["elasticity"])
+    word = {"0": "exactly zero", "∞": "infinite", "NaN": "not a number"}.get(number, "")
+    return Cell(lane, name, None, word, number, said)
+
+
+def _span(found: Rows, scale: LogAxis) -> dict[tuple[int, int], tuple[float, float, str]]:
+    """Return the dimension line of the worst drop, where its row has room for one."""
+    layers = [(at, layer) for at, layer in enumerate(found.readings[0]) if layer]
+    logs = {at: log10(layer["elasticity"]) for at, layer in layers}
+    known = {at: log for at, log in logs.items() if log is not None}
+    if not known:
+        return {}
+    at = min(known, key=lambda row: (known[row], row))
+    top = max(known[row] for row in known if row >= at)
+    left, right = 100 * scale.at(known[at]), 100 * scale.at(top)
+    if top - known[at] < 1 or right - left < 45:
+        return {}
+    return {(0, at): (left, 100 - right, f"{decades(top - known[at])} decades")}
+
+
+def _fold(
+    found: Rows, number: int, scale: LogAxis, drawn: Sequence[_lanes.Lanes], defs: Defs
+) -> FoldRow:
+    fold = found.folds[number]
+    height, tops = _lanes.profile(fold)
+    first, last = found.names[fold.first], found.names[fold.end - 1]
+    cells = [
+        _fold_cell(side[fold.first : fold.end], tops, scale, lane, number, defs)
+        for side, lane in zip(found.readings, drawn, strict=True)
+    ]
+    said = f"{fold.label.replace('×', 'times')}, {first} to {last}: {fold.rows} layers"
+    return FoldRow(
+        fold.first, fold.end, fold.label, between(first, last), said, height, cells
+    )
+
+
+def between(first: str, last: str) -> str:
+    """Write two names as a range; what they share is written once."""
+    stem = first.rpartition(".")[0]
+    end = last[len(stem) + 1 :] if stem and last.startswith(stem + ".") else last
+    return f"{clipped(first, 22)} – {clipped(end, 22)}"
+
+
+def _fold_cell(
+    layers: Sequence[Mapping[str, Any] | None],
+    tops: Sequence[int],
+    scale: LogAxis,
+    lane: _lanes.Lanes,
+    number: int,
+    defs: Defs,
+) -> FoldCell:
+    # Several rows may share a bar: it shows the worst of them.
+    bars: dict[int, tuple[float, str]] = {}
+    for top, layer in zip(tops, layers, strict=True):
+        if layer is None:
+            continue
+        log = log10(layer["elasticity"])
+        width = 0.0 if log is None else 1000 * scale.at(log)
+        old, state = bars.get(top, (width, layer["state"]))
+        worse = max(state, layer["state"], key=SEVERITY.__getitem__)
+        bars[top] = (min(old, width), worse)
+    known = [short(layer["elasticity"]) for layer in layers if layer]
+    return FoldCell(
+        closed=defs.put(lane.closed[number]),
+        opened=defs.put(lane.opened[number]),
+        bars=[(top, width, STATES[state][0]) for top, (width, state) in bars.items()],
+        first=known[0] if known else NONE,
+        last=known[-1] if known else NONE,
+    )
+
+
+def _card_at(found: Rows, at: int, fields: Sequence[int]) -> dict[str, Any]:
+    """Return the card as it stands before any script has run."""
+    if not found.names:
+        return {}
+    layers = [side[at] for side in found.readings]
+    columns = [_card.numbers(layer, fields) for layer in layers]
+    return {
+        "name": found.names[at],
+        "type": _card.type_of(layers),
+        "words": _card.words(layers),
+        "skips": _skips(found).get(at, ""),
+        "rows": [
+            (_card.label(each), [column[n] for column in columns])
+            for n, each in enumerate(fields)
+        ],
+    }
+
+
+def _skips(found: Rows) -> dict[int, str]:
+    """Say of each row which skips begin and end there, on the last side."""
+    ends: dict[int, list[str]] = defaultdict(list)
+    starts: dict[int, list[str]] = defaultdict(list)
+    simple, buses = found.drawn[-1]
+    for arc in simple:
+        ends[arc.end].append(clipped(found.names[arc.start]) if arc.start >= 0 else "the input")
+        if arc.start >= 0:
+            starts[arc.start].append(clipped(found.names[arc.end]))
+    for bus in buses:
+        for row, count in bus.readers.items():
+            ends[row].append(f"{count} earlier layers" if count > 1 else "an earlier layer")
+    said: dict[int, str] = {}
+    for row in sorted({*ends, *starts}):
+        parts = [f"from {', '.join(ends[row])}"] if ends[row] else []
+        parts += [f"to {', '.join(starts[row])}"] if starts[row] else []
+        said[row] = f"Skips: {'; '.join(parts)}."
+    return said
+
+
+def _data(found: Rows, fields: Sequence[int]) -> object:
+    """Return what the script needs to fill the card, every string once."""
+    table, skips, cards = _card.StringTable(), _skips(found), []
+    for at, name in enumerate(found.names):
+        layers = [side[at] for side in found.readings]
+        texts = [name, _card.type_of(layers), _card.words(layers), skips.get(at, "")]
+        numbers = zip(*(_card.numbers(layer, fields) for layer in layers), strict=True)
+        texts += [number for row in numbers for number in row]
+        cards.append([table.put(text) for text in texts])
+    return embedded({"strings": table.strings, "rows": cards})
