@@ -1,0 +1,292 @@
+"""The command line: argument parsing only."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from . import __version__, cases
+from ._errors import SkipwayError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ._case import Case
+
+F = TypeVar("F", bound=Callable[..., Any])
+RUNS = Path("skipway-runs")
+CASE_HELP = "CASE is a built-in name (see `skipway cases`) or path/to/file.py[:name]."
+
+
+class _Commands(click.Group):
+    """The commands in the order in which one meets them, and errors as one paragraph."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SkipwayError as error:
+            if ctx.params.get("show_traceback"):
+                traceback.print_exc()
+            click.echo(f"skipway: {error}", err=True)
+            ctx.exit(2)
+        except KeyboardInterrupt:
+            click.echo(
+                "\nStopped. What was finished is kept; the same command continues.", err=True
+            )
+            ctx.exit(130)
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with `skipway cure`: it takes the embedded 50-layer network through everything. "
+    "Then hand it a file of your own: `skipway cure my_case.py`.",
+)
+@click.version_option(__version__, prog_name="skipway")
+@click.option("--traceback", "show_traceback", is_flag=True, help="Show where an error came from.")
+def main(show_traceback: bool) -> None:
+    """See where the gradient dies, give it another path, prove that it helped."""
+
+
+def _json(command: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(
+        command
+    )
+
+
+def _training(command: F) -> F:
+    options = (
+        click.option("--seeds", default=5, show_default=True, type=click.IntRange(1),
+                     help="Paired trainings of every variant."),
+        click.option("--epochs", type=int, help="Instead of the case's own number."),
+        click.option("--workers", type=click.IntRange(0),
+                     help="Local processes.  [default: one per usable core]"),
+        click.option("--folder", type=click.Path(file_okay=False, path_type=Path),
+                     help="Where trainings and results are kept.  [default: skipway-runs/CASE]"),
+        click.option("--fresh", is_flag=True, help="Forget what the folder holds and start over."),
+        click.option("--controls/--no-controls", default=True, show_default=True,
+                     help="Run a linear, a shallow and a better initialised network beside."),
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@main.command(epilog=CASE_HELP)
+@click.argument("case", default="plain-mlp", metavar="[CASE]")
+@_training
+@_json
+def cure(
+    case: str,
+    seeds: int,
+    epochs: int | None,
+    workers: int | None,
+    folder: Path | None,
+    fresh: bool,
+    controls: bool,
+    as_json: bool,
+) -> None:
+    """Diagnose, rewire, compare, report: the main job.
+
+    Names the cause and the place, rewires the network by addition and by concatenation where
+    depth is the cause, holds both against the given network and against controls over paired
+    seeds, and writes report.html and result.json.
+
+    Ends with status 0 when the case is cured or there is nothing to cure, 1 when it could not be
+    helped, 2 on a wrong call.
+    """
+    from ._cure import cure as run
+
+    problem = _find(case, epochs)
+    place = _folder(folder, problem.name, fresh)
+    with _progress("cure") as progress:
+        result = run(
+            problem,
+            seeds=seeds,
+            workers=workers,
+            folder=place,
+            controls=controls,
+            progress=progress,
+            command=_command(),
+        )
+    page = result.save(place / "report.html")
+    data = result.save(place / "result.json")
+    for rewiring in result.rewirings:
+        rewiring.plan.save(place / f"plan-{rewiring.plan.how}.json")
+    _print(result.to_dict(), as_json)
+    if not as_json:
+        click.echo(f"Report  {page}\nData    {data}")
+    raise SystemExit(1 if result.outcome == "not cured" else 0)
+
+
+@main.command(epilog=CASE_HELP)
+@click.argument("case")
+@click.option("--after", default=0, type=click.IntRange(0), help="Train this many epochs first.")
+@click.option("--save", type=click.Path(path_type=Path), help="Also write it as .html or .json.")
+@_json
+def diagnose(case: str, after: int, save: Path | None, as_json: bool) -> None:
+    """Where does the gradient die, and why?"""
+    from ._cure import diagnose_case
+
+    with _progress("diagnose") as progress:
+        result = diagnose_case(_find(case), epochs=after, progress=progress)
+    _finish(result, save, as_json)
+
+
+@main.command(epilog=CASE_HELP)
+@click.argument("case")
+@click.option(
+    "--how",
+    default="add",
+    show_default=True,
+    type=click.Choice(["add", "cat"]),
+    help="By addition or by concatenation.",
+)
+@click.option(
+    "--plan",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A saved plan to apply instead of a new one.",
+)
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path),
+    help="Also write it: .html, .json (plan and source) or .py (the source).",
+)
+@_json  # fmt: skip
+def rewire(case: str, how: Any, plan: Path | None, save: Path | None, as_json: bool) -> None:
+    """Which skips, where, and what does the code look like then?"""
+    from ._cure import rewire_case
+    from ._files import write_text
+    from ._results import Plan, read
+
+    given = read(plan) if plan else None
+    if plan and not isinstance(given, Plan):
+        raise click.BadParameter(f"{plan} holds no plan", param_hint="--plan")
+    result = rewire_case(_find(case), how=how, plan=given if isinstance(given, Plan) else None)
+    if save and save.suffix == ".py":
+        write_text(save, result.source())
+        save = None
+    _finish(result, save, as_json)
+
+
+@main.command(epilog=CASE_HELP)
+@click.argument("case_names", nargs=-1, required=True, metavar="CASE...")
+@_training
+@click.option("--save", type=click.Path(path_type=Path), help="Also write it as .html or .json.")
+@_json
+def compare(
+    case_names: tuple[str, ...],
+    seeds: int,
+    epochs: int | None,
+    workers: int | None,
+    folder: Path | None,
+    fresh: bool,
+    controls: bool,
+    save: Path | None,
+    as_json: bool,
+) -> None:
+    """Hold networks against each other over paired seeds.
+
+    The first CASE is the reference. With one CASE alone it is held against the controls.
+    """
+    from ._compare import compare as run
+
+    problems = [_find(name, epochs) for name in case_names]
+    names = [problem.name for problem in problems]
+    if len(set(names)) < len(names):
+        raise click.UsageError(f"Two of the cases have the same name: {', '.join(names)}.")
+    place = _folder(folder, "-vs-".join(names), fresh)
+    with _progress("compare") as progress:
+        result = run(
+            dict(zip(names, problems, strict=True)),
+            seeds=seeds,
+            workers=workers,
+            folder=place,
+            controls=controls,
+            progress=progress,
+        )
+    result.save(place / "result.json")
+    _finish(result, save or place / "report.html", as_json)
+
+
+@main.command("cases")
+@_json
+def list_cases(as_json: bool) -> None:
+    """List the built-in cases."""
+    summaries = cases.summaries()
+    if as_json:
+        click.echo(json.dumps(summaries, indent=1))
+        return
+    width = max(map(len, summaries))
+    for name, line in summaries.items():
+        click.echo(f"{name:<{width}}  {line}")
+
+
+@main.command()
+@click.argument("run", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path),
+    help="Where to write it.  [default: report.html beside the result]",
+)
+@_json  # fmt: skip
+def report(run: Path, save: Path | None, as_json: bool) -> None:
+    """Draw the report of a finished run again, from its folder alone.
+
+    RUN is the folder of a run, or the result.json in it.
+    """
+    from ._results import read
+
+    source = run / "result.json" if run.is_dir() else run
+    _finish(read(source), save or source.with_name("report.html"), as_json)
+
+
+def _find(spec: str, epochs: int | None = None) -> Case:
+    case = cases.find(spec)
+    return case if epochs is None else case.replace(epochs=epochs)
+
+
+def _folder(folder: Path | None, name: str, fresh: bool) -> Path:
+    place = folder or RUNS / "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
+    if fresh:
+        from ._compare import forget
+
+        forget(place)
+    return place
+
+
+def _finish(result: Any, save: Path | None, as_json: bool) -> None:
+    written = result.save(save) if save else None
+    _print(result.to_dict(), as_json)
+    if written and not as_json:
+        click.echo(f"Report  {written}")
+
+
+def _print(data: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(data, ensure_ascii=False, allow_nan=False))
+        return
+    from rich.console import Console
+
+    from . import report as reports
+
+    reports.show(data, Console())
+
+
+def _progress(title: str) -> Any:
+    from . import report as reports
+
+    return reports.progress(title)
+
+
+def _command() -> str:
+    return " ".join(["skipway", *sys.argv[1:]])
