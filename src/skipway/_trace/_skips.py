@@ -73,7 +73,8 @@ def _classify(
     weights = {each: _fewest_weights(graph, start, each) for each in operands}
     light = min(operands, key=lambda each: weights[each])
     most = max(_units_count(graph, start, each) for each in operands if each != light)
-    return _joined(graph, concatenates, start, light, weights[light], most), start, light
+    kind = _joined(graph, concatenates, start, light, weights[light], most)
+    return kind, start, (None if kind == "parallel" else light)
 
 
 def _joined(

@@ -1,0 +1,105 @@
+"""Results survive the way through JSON, whole, and refuse what is not theirs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+import skipway
+from skipway._errors import RunError, SkipwayError
+from skipway._numbers import count, dense, prose
+from skipway._results import Diagnosis, Finding, Interval, LayerReading, Plan, PlannedSkip, read
+
+
+def a_diagnosis() -> Diagnosis:
+    layer = LayerReading(
+        name="<script>alert(1)</script>", type="Linear 2 → 2", state="dying", elasticity=0.0,
+        branch_elasticity=math.inf, weight_elasticity=math.nan, decades_lost=math.inf,
+        gradient=1e-300, output_gradient=0.0, weight=1.0, weights=4, with_gradient=0,
+    )  # fmt: skip
+    finding = Finding(
+        cause="vanishing", title="t", place="p", evidence="e", remedy="r", sure="s",
+        treatment="skip", layers=("a",), suggestion={"learning_rate": 0.1},
+    )  # fmt: skip
+    return Diagnosis(
+        cause="vanishing", treatment="skip", headline="h", summary="s", layers=(layer,),
+        findings=(finding,), absent=(), skips=(), when="before the first step", batch=2, loss=1.0,
+        skill=None, chance=None, decades_lost=math.inf, place="a",
+    )  # fmt: skip
+
+
+def test_json_holds_what_json_cannot(tmp_path: Path) -> None:
+    saved = a_diagnosis().save(tmp_path / "d.json")
+    json.loads(saved.read_text(), parse_constant=pytest.fail)  # no bare NaN or Infinity
+    back = read(saved)
+    assert isinstance(back, Diagnosis)
+    assert math.isnan(back.layers[0].weight_elasticity)
+    assert back.layers[0].branch_elasticity == math.inf
+    without = dataclasses.replace(back.layers[0], weight_elasticity=0.0)
+    expected = dataclasses.replace(a_diagnosis().layers[0], weight_elasticity=0.0)
+    assert without == expected
+    assert back.findings == a_diagnosis().findings
+
+
+def test_a_plan_edited_by_hand_is_read_again(tmp_path: Path) -> None:
+    skips = tuple(PlannedSkip(source=f"h.{i}", destination=f"h.{i + 2}") for i in range(3))
+    path = Plan(how="add", skips=skips).save(tmp_path / "plan.json")
+    data = json.loads(path.read_text())
+    del data["skips"][1]
+    path.write_text(json.dumps(data))
+    assert read(path) == Plan(how="add", skips=(skips[0], skips[2]))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"result": "nothing"}', '{"how": "add"}'])
+def test_a_file_that_holds_no_result_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(RunError, match="no saved result"):
+        read(tmp_path / "x.json")
+
+
+def test_data_of_another_version_is_refused() -> None:
+    data = Interval(1.0, 0.5, 1.5, 5, 5).to_dict()
+    with pytest.raises(RunError, match="skew"):
+        Interval.from_dict({**data, "skew": 1})
+    del data["low"]
+    with pytest.raises(RunError, match="low"):
+        Interval.from_dict(data)
+
+
+def test_save_refuses_other_endings_and_places(tmp_path: Path) -> None:
+    with pytest.raises(SkipwayError, match=r"neither \.html nor \.json"):
+        a_diagnosis().save(tmp_path / "x.pdf")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SkipwayError, match="Choose another place"):
+        a_diagnosis().save(tmp_path / "file" / "x.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_numbers_are_written_for_readers() -> None:
+    assert prose(8.13e-20) == "8.1 × 10⁻²⁰"
+    assert prose(9.99e-6) == "1.0 × 10⁻⁵"
+    assert prose(-0.00123) == "−0.0012"
+    assert prose(123456.0) == "120,000"
+    assert dense(9.96) == "10"
+    assert dense(-2e-9) == "−2.0e−9"
+    assert dense(math.nan) == "not a number"
+    assert dense(2e7) == "2.0e7"
+    assert count(4096) == "4,096"
+
+
+def test_the_public_names_are_these() -> None:
+    assert set(skipway.__all__) == {
+        "Case", "Comparison", "Cure", "Diagnosis", "Finding", "Plan", "PlannedSkip", "Rewiring",
+        "SkipConnection", "SkipwayError", "cases", "compare", "cure", "diagnose", "nn", "read",
+        "rewire", "skips",
+    }  # fmt: skip
+    for name in skipway.__all__:
+        assert getattr(skipway, name) is not None
+    assert callable(skipway.diagnose)
+    assert callable(skipway.compare)
+    with pytest.raises(AttributeError, match="no attribute 'learn'"):
+        skipway.learn  # noqa: B018  # the access is what is tested
