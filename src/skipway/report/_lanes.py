@@ -209,4 +209,3 @@ class _Pen:
 
 def _kind(line: Arc | Bus) -> str:
     return "arc" if line.proposed else "arc solid"
-

@@ -7,130 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import _card, _lanes
-from ._arcs import Arc, Bus, arcs, arranged
+from . import _card, _lanes, _row_cards
 from ._axis import LogAxis, log_axis
-from ._folds import Fold, folds
+from ._rows import Reading, Rows, Side, rows
 from ._values import NONE, SEVERITY, STATES, Data, clipped, decades, finite, log10, real, short
 from ._words import embedded, markup
-
-
-@dataclass(frozen=True)
-class Side:
-    """What one half of the spine shows.
-
-    Attributes:
-        title: `"Before"`.
-        diagnosis: plain data of a diagnosis.
-        planned: skips of a plan that this side has.
-    """
-
-    title: str
-    diagnosis: Data
-    planned: Sequence[Mapping[str, Any]] = ()
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The rows of the table and what each side knows of them.
-
-    Attributes:
-        names: of the layers in execution order, those of both sides.
-        readings: for each side, the layer's numbers or `None`.
-        flags: row to the numbers of the findings that point at it.
-        folds: which rows fold.
-        drawn: for each side, its arcs and buses.
-        undrawn: how many skips have an end that is no row.
-    """
-
-    names: list[str]
-    readings: list[list[Mapping[str, Any] | None]]
-    flags: Mapping[int, list[int]]
-    folds: list[Fold]
-    drawn: list[tuple[list[Arc], list[Bus]]]
-    undrawn: int
-
-
-def rows(sides: Sequence[Side]) -> Rows:
-    """Bring the layers of all sides into one order and decide which fold."""
-    names = _merged([[layer["name"] for layer in side.diagnosis["layers"]] for side in sides])
-    index = {name: at for at, name in enumerate(names)}
-    readings: list[list[Mapping[str, Any] | None]] = []
-    for side in sides:
-        known = {layer["name"]: layer for layer in side.diagnosis["layers"]}
-        readings.append([known.get(name) for name in names])
-    drawn, undrawn = [], 0
-    for side in sides:
-        had, lost = arcs(side.diagnosis["skips"], index, proposed=False)
-        new, missing = arcs(side.planned, index, proposed=True)
-        twice = {(arc.start, arc.end) for arc in new}
-        drawn.append(arranged([arc for arc in had if (arc.start, arc.end) not in twice] + new))
-        undrawn += lost + missing
-    flags = _flags(sides[0].diagnosis["findings"], index)
-    chosen = folds(_signs(names, readings, drawn), _classes(readings), _kept(sides, index, flags))
-    return Rows(names, readings, flags, chosen, drawn, undrawn)
-
-
-def _merged(orders: Sequence[Sequence[str]]) -> list[str]:
-    """Insert names that only a later order has behind their predecessor there."""
-    merged = list(dict.fromkeys(orders[0]))
-    for order in orders[1:]:
-        known, behind = set(merged), defaultdict[str | None, list[str]](list)
-        last = None
-        for name in dict.fromkeys(order):
-            if name in known:
-                last = name
-            else:
-                behind[last].append(name)
-        merged = behind[None] + [each for name in merged for each in (name, *behind[name])]
-    return merged
-
-
-def _flags(findings: Sequence[Data], index: Mapping[str, int]) -> dict[int, list[int]]:
-    flags: dict[int, list[int]] = defaultdict(list)
-    for number, finding in enumerate(findings, 1):
-        place = next((index[name] for name in finding["layers"] if name in index), None)
-        if place is not None:
-            flags[place].append(number)
-    return dict(flags)
-
-
-def _signs(
-    names: Sequence[str],
-    readings: Sequence[Sequence[Mapping[str, Any] | None]],
-    drawn: Sequence[tuple[Sequence[Arc], Sequence[Bus]]],
-) -> list[tuple[object, ...]]:
-    """What makes two rows repeats of each other: type, shapes and the pattern of skips."""
-    signs: list[list[object]] = [[] for _ in names]
-    for at, sign in enumerate(signs):
-        sign.append(_card.type_of([side[at] for side in readings]))
-    for side, (simple, _) in enumerate(drawn):
-        for arc in sorted(simple, key=lambda each: (each.start, each.end)):
-            signs[arc.end].append((side, "in", arc.end - arc.start))
-            if arc.start >= 0:
-                signs[arc.start].append((side, "out", arc.end - arc.start))
-    return [tuple(sign) for sign in signs]
-
-
-def _classes(readings: Sequence[Sequence[Mapping[str, Any] | None]]) -> list[tuple[str, ...]]:
-    return [
-        tuple(layer["state"] if layer else "" for layer in row)
-        for row in zip(*readings, strict=True)
-    ]
-
-
-def _kept(
-    sides: Sequence[Side], index: Mapping[str, int], flags: Mapping[int, list[int]]
-) -> set[int]:
-    """The rows that never fold: findings, the named place, the weakest layer."""
-    kept = set(flags)
-    diagnosis = sides[0].diagnosis
-    if diagnosis["place"] in index:
-        kept.add(index[diagnosis["place"]])
-    if diagnosis["layers"]:
-        weakest = diagnosis["layers"][_card.weakest(diagnosis["layers"])]
-        kept.add(index[weakest["name"]])
-    return kept
 
 
 def axis(found: Rows) -> LogAxis:
@@ -237,8 +118,8 @@ def spine(sides: Sequence[Side]) -> Spine:
         ticks=[(_power(ten), 100 * place) for ten, place in scale.ticks()],
         defs={key: piece for piece, key in defs.pieces.items()},
         selected=selected,
-        card=_card_at(found, selected, fields),
-        data=_data(found, fields),
+        card=_row_cards.at(found, selected, fields),
+        data=_row_cards.every(found, fields),
         name_width=max(102, min(230, int(7.25 * longest) + (32 if found.flags else 14))),
         undrawn=found.undrawn,
         had=any(not each.proposed for each in every),
@@ -287,7 +168,7 @@ def _entries(
 
 
 def _cell(
-    layer: Mapping[str, Any] | None,
+    layer: Reading | None,
     lane: str,
     scale: LogAxis,
     span: tuple[float, float, str] | None,
@@ -330,9 +211,7 @@ def _fold(
         for side, lane in zip(found.readings, drawn, strict=True)
     ]
     said = f"{fold.label.replace('×', 'times')}, {first} to {last}: {fold.rows} layers"
-    return FoldRow(
-        fold.first, fold.end, fold.label, between(first, last), said, height, cells
-    )
+    return FoldRow(fold.first, fold.end, fold.label, between(first, last), said, height, cells)
 
 
 def between(first: str, last: str) -> str:
@@ -343,7 +222,7 @@ def between(first: str, last: str) -> str:
 
 
 def _fold_cell(
-    layers: Sequence[Mapping[str, Any] | None],
+    layers: Sequence[Reading | None],
     tops: Sequence[int],
     scale: LogAxis,
     lane: _lanes.Lanes,
@@ -368,53 +247,3 @@ def _fold_cell(
         first=known[0] if known else NONE,
         last=known[-1] if known else NONE,
     )
-
-
-def _card_at(found: Rows, at: int, fields: Sequence[int]) -> dict[str, Any]:
-    """Return the card as it stands before any script has run."""
-    if not found.names:
-        return {}
-    layers = [side[at] for side in found.readings]
-    columns = [_card.numbers(layer, fields) for layer in layers]
-    return {
-        "name": found.names[at],
-        "type": _card.type_of(layers),
-        "words": _card.words(layers),
-        "skips": _skips(found).get(at, ""),
-        "rows": [
-            (_card.label(each), [column[n] for column in columns])
-            for n, each in enumerate(fields)
-        ],
-    }
-
-
-def _skips(found: Rows) -> dict[int, str]:
-    """Say of each row which skips begin and end there, on the last side."""
-    ends: dict[int, list[str]] = defaultdict(list)
-    starts: dict[int, list[str]] = defaultdict(list)
-    simple, buses = found.drawn[-1]
-    for arc in simple:
-        ends[arc.end].append(clipped(found.names[arc.start]) if arc.start >= 0 else "the input")
-        if arc.start >= 0:
-            starts[arc.start].append(clipped(found.names[arc.end]))
-    for bus in buses:
-        for row, count in bus.readers.items():
-            ends[row].append(f"{count} earlier layers" if count > 1 else "an earlier layer")
-    said: dict[int, str] = {}
-    for row in sorted({*ends, *starts}):
-        parts = [f"from {', '.join(ends[row])}"] if ends[row] else []
-        parts += [f"to {', '.join(starts[row])}"] if starts[row] else []
-        said[row] = f"Skips: {'; '.join(parts)}."
-    return said
-
-
-def _data(found: Rows, fields: Sequence[int]) -> object:
-    """Return what the script needs to fill the card, every string once."""
-    table, skips, cards = _card.StringTable(), _skips(found), []
-    for at, name in enumerate(found.names):
-        layers = [side[at] for side in found.readings]
-        texts = [name, _card.type_of(layers), _card.words(layers), skips.get(at, "")]
-        numbers = zip(*(_card.numbers(layer, fields) for layer in layers), strict=True)
-        texts += [number for row in numbers for number in row]
-        cards.append([table.put(text) for text in texts])
-    return embedded({"strings": table.strings, "rows": cards})

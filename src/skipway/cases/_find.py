@@ -1,0 +1,122 @@
+"""A case in a user's file: import the file, pick the case, explain what goes wrong."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from .._errors import CaseError
+
+if TYPE_CHECKING:
+    from .._case import Case
+
+
+def close_to(name: str, known: Iterable[str]) -> str:
+    """Return `" Did you mean ...?"` with the names close to `name`, or nothing."""
+    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return f" Did you mean {' or '.join(close)}?" if close else ""
+
+
+def case_in_file(path: str, name: str = "") -> Case:
+    """Return the case `name` of a Python file, or its `case`, or the only one it holds.
+
+    Raises:
+        CaseError: no such file or name, or the file raises while it is imported.
+    """
+    module = _import(_existing(path))
+    found = _cases_of(module)
+    if name:
+        return _named(found, name, module, path)
+    if "case" in found:
+        return found["case"]
+    if len({id(case) for case in found.values()}) == 1:
+        return next(iter(found.values()))
+    if not found:
+        raise CaseError(
+            f"{path} holds no skipway.Case. Put one there, case = skipway.Case(...), or name "
+            f"the file that has it.{_almost(module)}"
+        )
+    listed = ", ".join(f"{path}:{each}" for each in found)
+    raise CaseError(f"{path} holds {len(found)} cases. Say which one: {listed}.")
+
+
+def _named(found: dict[str, Case], name: str, module: ModuleType, path: str) -> Case:
+    if name in found:
+        return found[name]
+    if hasattr(module, name):
+        raise CaseError(
+            f"{name!r} in {path} is a {type(getattr(module, name)).__name__}, not a "
+            "skipway.Case. Give the name of a Case."
+        )
+    held = f" It holds {', '.join(found)}." if found else " It holds no skipway.Case at all."
+    raise CaseError(f"{path} has no {name!r}.{close_to(name, found)}{held}")
+
+
+def _almost(module: ModuleType) -> str:
+    case = getattr(module, "case", None)
+    return f" Its `case` is a {type(case).__name__}." if case is not None else ""
+
+
+def _existing(path: str) -> Path:
+    file = Path(path)
+    if file.is_file():
+        return file.resolve()
+    folder = file.parent
+    if not folder.is_dir():
+        raise CaseError(f"There is no folder {folder} to find {file.name} in. Check the path.")
+    known = [each.name for each in folder.glob("*.py")]
+    raise CaseError(f"There is no file {path}.{close_to(file.name, known)} Check the path.")
+
+
+def _import(file: Path) -> ModuleType:
+    # The name tells files of the same name in different folders apart.
+    digest = hashlib.sha256(str(file).encode()).hexdigest()[:8]
+    name = f"skipway_case_{file.stem}_{digest}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # As when Python runs a script: modules that lie beside the file can be imported from it.
+    sys.path.insert(0, str(file.parent))
+    sys.modules[name] = module  # dataclasses and pickle look a module up by its name
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise CaseError(_explain(file, error)) from error
+    finally:
+        sys.path.remove(str(file.parent))
+    _send_by_value(module)
+    return module
+
+
+def _send_by_value(module: ModuleType) -> None:
+    import cloudpickle
+
+    # Worker processes cannot import the user's file by this name, so its code travels along.
+    cloudpickle.register_pickle_by_value(module)
+
+
+def _explain(file: Path, error: Exception) -> str:
+    line = error.lineno if isinstance(error, SyntaxError) and error.filename == str(file) else None
+    for frame in traceback.extract_tb(error.__traceback__):
+        if frame.filename == str(file):
+            line = frame.lineno
+    where = f", line {line}" if line else ""
+    return (
+        f"{file.name}{where} raised {type(error).__name__} while it was imported: {error}. "
+        f"Make `python {file.name}` run without an error, then try again."
+    )
+
+
+def _cases_of(module: ModuleType) -> dict[str, Case]:
+    from .._case import Case
+
+    return {name: value for name, value in vars(module).items() if isinstance(value, Case)}

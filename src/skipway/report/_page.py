@@ -1,0 +1,163 @@
+"""A result as one self-contained HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from . import _lanes, _metric, _source, _spine, _table, _training, _verdict
+from ._rows import Side
+from ._values import Data, clipped, plural, quantity, sentence, shape, short
+from ._words import markup, plain
+
+Parts = dict[str, Any]
+
+
+def render(data: Data) -> str:
+    """Return the page."""
+    parts = _parts(data)
+    template = _environment().get_template("page.html.j2")
+    return template.render(
+        verdict=_verdict.verdict(data),
+        css=_asset("page.css"),
+        js=_asset("page.js"),
+        node=lambda state: Markup(_lanes.node(state, 8, 8)),
+        **parts,
+    )
+
+
+def _environment() -> jinja2.Environment:
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("skipway", "report/templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    made.filters.update(words=markup, plain=plain, count=quantity, dense=short, raw=Markup)
+    made.filters.update(plural=plural, clipped=clipped, start=sentence, shape=shape)
+    return made
+
+
+def _asset(name: str) -> Markup:
+    # The page's own style and script; no data is ever part of them.
+    return Markup(files("skipway.report").joinpath(name).read_text(encoding="utf-8"))
+
+
+def _parts(data: Data) -> Parts:
+    makers: Mapping[str, Callable[[Data], Parts]] = {
+        "cure": _cure,
+        "diagnosis": _diagnosis,
+        "comparison": _comparison,
+        "rewiring": _rewiring,
+        "plan": lambda plan: {"plan": plan},
+    }
+    empty: Parts = dict.fromkeys(
+        ("network", "training", "table", "comparison", "findings", "sources", "plan", "rerun")
+    )
+    made = makers.get(data["result"], _small)(data)
+    return {**empty, "later": None, "refused": (), "fields": (), "said": "", **made}
+
+
+def _cure(cure: Data) -> Parts:
+    diagnosis, after = cure["diagnosis"], cure["after"]
+    sides = [Side("Before", diagnosis)]
+    if after:
+        sides.append(Side(_verdict.treatment(cure), after, _verdict.planned(cure)))
+    parts = _diagnosed(sides) if diagnosis["layers"] else {}
+    if cure["comparison"]:
+        parts.update(_compared(cure["comparison"]), said=cure["comparison"]["verdict"])
+    shown = _verdict.shown_rewiring(cure)
+    ordered = sorted(cure["rewirings"], key=lambda each: each is not shown)
+    return {
+        **parts,
+        "findings": diagnosis,
+        "later": _later(cure),
+        "refused": cure["refused"],
+        "sources": [_source.source(each) for each in ordered],
+        "rerun": _rerun(cure),
+    }
+
+
+def _diagnosis(diagnosis: Data) -> Parts:
+    parts = _diagnosed([Side("Now", diagnosis)]) if diagnosis["layers"] else {}
+    return {**parts, "findings": diagnosis}
+
+
+def _comparison(comparison: Data) -> Parts:
+    meta = [*_settings(comparison), ("Configuration", f"`{comparison['configuration']}`")]
+    return {**_compared(comparison), "rerun": {"command": "", "meta": meta}}
+
+
+def _rewiring(rewiring: Data) -> Parts:
+    return {"plan": rewiring["plan"], "sources": [_source.source(rewiring)]}
+
+
+def _small(data: Data) -> Parts:
+    return {"fields": [(label, written(value)) for label, value in fields(data)]}
+
+
+def fields(data: Data) -> list[tuple[str, Any]]:
+    """Return the fields of a small result, with readable labels; empty ones are left out."""
+    return [
+        (sentence(key.replace("_", " ")), value)
+        for key, value in data.items()
+        if key != "result" and value not in (None, [], {}, "")
+    ]
+
+
+def written(value: Any) -> str:
+    """Write any plain value for a reader."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return quantity(value)
+    if isinstance(value, float) or value in ("nan", "inf", "-inf"):
+        return short(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key.replace('_', ' ')} {written(each)}" for key, each in value.items())
+    if isinstance(value, (list, tuple)):
+        joint = " × " if all(isinstance(each, int) for each in value) else ", "
+        return joint.join(written(each) for each in value)
+    return str(value)
+
+
+def _diagnosed(sides: list[Side]) -> Parts:
+    return {"network": _spine.spine(sides), "diagnosis": sides[0].diagnosis}
+
+
+def _compared(comparison: Data) -> Parts:
+    return {
+        "training": _training.training(comparison),
+        "table": _table.table(comparison),
+        "comparison": comparison,
+        "metric": _metric.name(comparison),
+    }
+
+
+def _later(cure: Data) -> Data | None:
+    """Return the later diagnosis with those of its findings that are new then."""
+    later = cure["later"]
+    if not later:
+        return None
+    first = {finding["cause"] for finding in cure["diagnosis"]["findings"]}
+    return {**later, "findings": [f for f in later["findings"] if f["cause"] not in first]}
+
+
+def _rerun(cure: Data) -> Parts:
+    diagnosis, comparison = cure["diagnosis"], cure["comparison"]
+    meta = [("Versions", ", ".join(f"{name} {v}" for name, v in cure["versions"].items()))]
+    meta += [("Diagnosed", f"{diagnosis['when']}, on a batch of {quantity(diagnosis['batch'])}")]
+    if comparison:
+        meta += _settings(comparison)
+        meta += [("Configuration", f"`{comparison['configuration']}`")]
+    return {"command": cure["command"], "meta": [*meta, ("Written", cure["written"])]}
+
+
+def _settings(comparison: Data) -> list[tuple[str, str]]:
+    known = {**comparison["environment"], **comparison["settings"]}
+    return [(sentence(key.replace("_", " ")), str(value)) for key, value in known.items()]

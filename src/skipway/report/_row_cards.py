@@ -1,0 +1,61 @@
+"""The card of every row: what stands on the page at first, and what the script fills in."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from . import _card
+from ._rows import Rows
+from ._values import clipped
+from ._words import embedded
+
+
+def at(found: Rows, row: int, fields: Sequence[int]) -> dict[str, Any]:
+    """Return the card as it stands before any script has run."""
+    if not found.names:
+        return {}
+    layers = [side[row] for side in found.readings]
+    columns = [_card.numbers(layer, fields) for layer in layers]
+    return {
+        "name": found.names[row],
+        "type": _card.type_of(layers),
+        "words": _card.words(layers),
+        "skips": _skips(found).get(row, ""),
+        "rows": [
+            (_card.label(each), [column[n] for column in columns]) for n, each in enumerate(fields)
+        ],
+    }
+
+
+def _skips(found: Rows) -> dict[int, str]:
+    """Say of each row which skips begin and end there, on the last side."""
+    ends: dict[int, list[str]] = defaultdict(list)
+    starts: dict[int, list[str]] = defaultdict(list)
+    simple, buses = found.drawn[-1]
+    for arc in simple:
+        ends[arc.end].append(clipped(found.names[arc.start]) if arc.start >= 0 else "the input")
+        if arc.start >= 0:
+            starts[arc.start].append(clipped(found.names[arc.end]))
+    for bus in buses:
+        for row, count in bus.readers.items():
+            ends[row].append(f"{count} earlier layers" if count > 1 else "an earlier layer")
+    said: dict[int, str] = {}
+    for row in sorted({*ends, *starts}):
+        parts = [f"from {', '.join(ends[row])}"] if ends[row] else []
+        parts += [f"to {', '.join(starts[row])}"] if starts[row] else []
+        said[row] = f"Skips: {'; '.join(parts)}."
+    return said
+
+
+def every(found: Rows, fields: Sequence[int]) -> object:
+    """Return what the script needs to fill the card, every string once."""
+    table, skips, cards = _card.StringTable(), _skips(found), []
+    for at, name in enumerate(found.names):
+        layers = [side[at] for side in found.readings]
+        texts = [name, _card.type_of(layers), _card.words(layers), skips.get(at, "")]
+        numbers = zip(*(_card.numbers(layer, fields) for layer in layers), strict=True)
+        texts += [number for row in numbers for number in row]
+        cards.append([table.put(text) for text in texts])
+    return embedded({"strings": table.strings, "rows": cards})

@@ -1,0 +1,133 @@
+"""Which rows the spine has: the layers of both sides, their findings, their folds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from . import _card
+from ._arcs import Arc, Bus, arcs, arranged
+from ._folds import Fold, folds
+from ._values import Data
+
+Reading = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Side:
+    """What one half of the spine shows.
+
+    Attributes:
+        title: `"Before"`.
+        diagnosis: plain data of a diagnosis.
+        planned: skips of a plan that this side has.
+    """
+
+    title: str
+    diagnosis: Data
+    planned: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of the table and what each side knows of them.
+
+    Attributes:
+        names: of the layers in execution order, those of both sides.
+        readings: for each side, the layer's numbers or `None`.
+        flags: row to the numbers of the findings that point at it.
+        folds: which rows fold.
+        drawn: for each side, its arcs and buses.
+        undrawn: how many skips have an end that is no row.
+    """
+
+    names: list[str]
+    readings: list[list[Reading | None]]
+    flags: Mapping[int, list[int]]
+    folds: list[Fold]
+    drawn: list[tuple[list[Arc], list[Bus]]]
+    undrawn: int
+
+
+def rows(sides: Sequence[Side]) -> Rows:
+    """Bring the layers of all sides into one order and decide which fold."""
+    names = _merged([[layer["name"] for layer in side.diagnosis["layers"]] for side in sides])
+    index = {name: at for at, name in enumerate(names)}
+    readings: list[list[Reading | None]] = []
+    for side in sides:
+        known = {layer["name"]: layer for layer in side.diagnosis["layers"]}
+        readings.append([known.get(name) for name in names])
+    drawn, undrawn = [], 0
+    for side in sides:
+        had, lost = arcs(side.diagnosis["skips"], index, proposed=False)
+        new, missing = arcs(side.planned, index, proposed=True)
+        twice = {(arc.start, arc.end) for arc in new}
+        drawn.append(arranged([arc for arc in had if (arc.start, arc.end) not in twice] + new))
+        undrawn += lost + missing
+    flags = _flags(sides[0].diagnosis["findings"], index)
+    chosen = folds(_signs(names, readings, drawn), _classes(readings), _kept(sides, index, flags))
+    return Rows(names, readings, flags, chosen, drawn, undrawn)
+
+
+def _merged(orders: Sequence[Sequence[str]]) -> list[str]:
+    """Insert names that only a later order has behind their predecessor there."""
+    merged = list(dict.fromkeys(orders[0]))
+    for order in orders[1:]:
+        known, behind = set(merged), defaultdict[str | None, list[str]](list)
+        last = None
+        for name in dict.fromkeys(order):
+            if name in known:
+                last = name
+            else:
+                behind[last].append(name)
+        merged = behind[None] + [each for name in merged for each in (name, *behind[name])]
+    return merged
+
+
+def _flags(findings: Sequence[Data], index: Mapping[str, int]) -> dict[int, list[int]]:
+    flags: dict[int, list[int]] = defaultdict(list)
+    for number, finding in enumerate(findings, 1):
+        place = next((index[name] for name in finding["layers"] if name in index), None)
+        if place is not None:
+            flags[place].append(number)
+    return dict(flags)
+
+
+def _signs(
+    names: Sequence[str],
+    readings: Sequence[Sequence[Reading | None]],
+    drawn: Sequence[tuple[Sequence[Arc], Sequence[Bus]]],
+) -> list[tuple[object, ...]]:
+    """What makes two rows repeats of each other: type, shapes and the pattern of skips."""
+    signs: list[list[object]] = [[] for _ in names]
+    for at, sign in enumerate(signs):
+        sign.append(_card.type_of([side[at] for side in readings]))
+    for side, (simple, _) in enumerate(drawn):
+        for arc in sorted(simple, key=lambda each: (each.start, each.end)):
+            signs[arc.end].append((side, "in", arc.end - arc.start))
+            if arc.start >= 0:
+                signs[arc.start].append((side, "out", arc.end - arc.start))
+    return [tuple(sign) for sign in signs]
+
+
+def _classes(readings: Sequence[Sequence[Reading | None]]) -> list[tuple[str, ...]]:
+    return [
+        tuple(layer["state"] if layer else "" for layer in row)
+        for row in zip(*readings, strict=True)
+    ]
+
+
+def _kept(
+    sides: Sequence[Side], index: Mapping[str, int], flags: Mapping[int, list[int]]
+) -> set[int]:
+    """The rows that never fold: findings, the named place, the weakest layer."""
+    kept = set(flags)
+    diagnosis = sides[0].diagnosis
+    if diagnosis["place"] in index:
+        kept.add(index[diagnosis["place"]])
+    if diagnosis["layers"]:
+        weakest = diagnosis["layers"][_card.weakest(diagnosis["layers"])]
+        kept.add(index[weakest["name"]])
+    return kept

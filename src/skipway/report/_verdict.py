@@ -1,0 +1,217 @@
+"""The top of every result: one sentence, what was done, and at most three key figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from . import _metric
+from ._source import HOWS
+from ._training import is_linear
+from ._values import Data, decades, finite, median, plural, quantity, real, reals, sentence, short
+
+_ANSWERS = {"helped": "It helped.", "no difference": "No difference.", "worse": "It got worse."}
+
+
+@dataclass(frozen=True)
+class Key:
+    """A figure: what it was and, where there is a second measurement, what it is now."""
+
+    was: str
+    now: str
+    unit: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a reader should know after ten seconds.
+
+    Attributes:
+        headline: a short sentence.
+        lead: two or three more.
+        pairs: (label, words): the cure, the proof.
+        facts: (label, value), in the margin.
+        keys: at most three figures.
+    """
+
+    headline: str
+    lead: str
+    pairs: Sequence[tuple[str, str]] = ()
+    facts: Sequence[tuple[str, str]] = ()
+    keys: Sequence[Key] = ()
+
+
+def verdict(data: Data) -> Verdict:
+    """Return the verdict of any result."""
+    makers = {
+        "cure": _cure,
+        "diagnosis": _diagnosis,
+        "comparison": _comparison,
+        "rewiring": _rewiring,
+        "plan": lambda plan: Verdict(plan_headline(plan), plan["reason"]),
+    }
+    return makers.get(data["result"], _small)(data)
+
+
+def plan_headline(plan: Data, name: str = "") -> str:
+    """Say how many skips of which kind: `"25 skips by addition."`."""
+    skips = plan["skips"]
+    count = plural(len(skips), "skip") if skips else "No skips"
+    where = f" in {name}" if name else ""
+    return f"{count} by {HOWS.get(plan['how'], plan['how'])}{where}."
+
+
+def treatment(cure: Data) -> str:
+    """Return the treatment that the second side of the spine shows, in words."""
+    recommended = cure["recommended"] or (cure["comparison"] or {}).get("best")
+    if recommended is None:
+        return "After"
+    by = "by " if recommended in HOWS.values() else "with "
+    return f"After, {by}{recommended}"
+
+
+def planned(cure: Data) -> Sequence[Mapping[str, Any]]:
+    """Return the skips of the rewiring that the second side shows."""
+    rewiring = shown_rewiring(cure)
+    return rewiring["plan"]["skips"] if rewiring else ()
+
+
+def shown_rewiring(cure: Data) -> Data | None:
+    """Return the rewiring of the recommended variant, where one is recommended."""
+    wanted = cure["recommended"] or (cure["comparison"] or {}).get("best")
+    by_name = {HOWS[each["plan"]["how"]]: each for each in cure["rewirings"]}
+    if wanted is None:
+        return next(iter(by_name.values()), None)
+    return by_name.get(wanted)
+
+
+def _cure(cure: Data) -> Verdict:
+    diagnosis, comparison = cure["diagnosis"], cure["comparison"]
+    keys = _diagnosis_keys(diagnosis, cure["after"])
+    if comparison:
+        keys = [*keys[:2], *_metric_key(comparison, cure["recommended"])]
+    pairs = [("Cure", cure["cure"]), ("Proof", cure["proof"])]
+    facts = [("Case", cure["case"]), *((label, value) for label, value in cure["facts"])]
+    return Verdict(
+        headline=diagnosis["headline"],
+        lead=diagnosis["summary"],
+        pairs=[(label, words) for label, words in pairs if words],
+        facts=facts,
+        keys=keys,
+    )
+
+
+def _diagnosis(diagnosis: Data) -> Verdict:
+    facts = [("Measured", f"{diagnosis['when']}, on a batch of {quantity(diagnosis['batch'])}")]
+    if diagnosis["optimizer"]:
+        rate = real(diagnosis["learning_rate"])
+        at = f", learning rate {short(rate)}" if rate is not None else ""
+        facts.append(("Optimizer", diagnosis["optimizer"] + at))
+    facts.append(("Weight layers", quantity(len(diagnosis["layers"]))))
+    facts.append(("Skips it has", quantity(len(diagnosis["skips"]))))
+    return Verdict(
+        headline=diagnosis["headline"],
+        lead=diagnosis["summary"],
+        facts=facts,
+        keys=[*_diagnosis_keys(diagnosis, None)[:2], _loss_key(diagnosis)],
+    )
+
+
+def _comparison(comparison: Data) -> Verdict:
+    answer = comparison["answer"]
+    return Verdict(
+        headline=_ANSWERS.get(answer, "The variants side by side."),
+        lead=comparison["verdict"],
+        facts=[
+            ("Case", comparison["case"]),
+            ("Seeds", f"{quantity(comparison['seeds'])}, paired"),
+            ("Training", plural(int(comparison["epochs"]), "epoch")),
+            ("Compared with", comparison["reference"]),
+        ],
+        keys=_metric_key(comparison, comparison["best"]),
+    )
+
+
+def _rewiring(rewiring: Data) -> Verdict:
+    return Verdict(
+        headline=plan_headline(rewiring["plan"], f"`{rewiring['model_name']}`"),
+        lead=rewiring["plan"]["reason"],
+        facts=[
+            ("Network", rewiring["model_name"]),
+            ("Weight layers", quantity(len(rewiring["layers"]))),
+            ("Parameters", quantity(rewiring["parameters"])),
+            ("New parameters", quantity(rewiring["parameters_added"])),
+        ],
+    )
+
+
+def _small(data: Data) -> Verdict:
+    title = data.get("title") or data.get("name") or data["result"].replace("-", " ")
+    return Verdict(sentence(str(title)), "")
+
+
+def _diagnosis_keys(diagnosis: Data, after: Data | None) -> list[Key]:
+    before, now = _named(diagnosis, diagnosis["place"]), _named(after, diagnosis["place"])
+    lost = Key(
+        decades(diagnosis["decades_lost"]),
+        decades(after["decades_lost"]) if after else "",
+        "",
+        "decades of gradient lost on the way back from the loss",
+    )
+    return [lost, *([_weights_key(before, now)] if before else [])]
+
+
+def _named(diagnosis: Data | None, name: str) -> Data | None:
+    layers = diagnosis["layers"] if diagnosis else ()
+    return next((layer for layer in layers if layer["name"] == name), None)
+
+
+def _weights_key(before: Data, now: Data | None) -> Key:
+    """Choose the figure that shows best what happens in the named layer."""
+    name, gradient = before["name"], int(before["with_gradient"])
+    lost, lost_now = _rounded_away(before), _rounded_away(now)
+    if gradient == 0:
+        has = quantity(now["with_gradient"]) if now else ""
+        of = quantity(before["weights"])
+        return Key("0", has, "", f"of the {of} weights in `{name}` have a gradient")
+    if lost and (now is None or lost_now is not None):
+        words = f"of the {plural(gradient, 'weight')} in `{name}` that have a gradient lose their update to rounding"
+        return Key(quantity(lost), quantity(lost_now) if now else "", "", words)
+    reaches = short(now["gradient"]) if now else ""
+    return Key(short(before["gradient"]), reaches, "", f"is the gradient that reaches `{name}`")
+
+
+def _rounded_away(layer: Data | None) -> int | None:
+    if layer is None or layer.get("moved") is None:
+        return None
+    return int(layer["with_gradient"]) - int(layer["moved"])
+
+
+def _loss_key(diagnosis: Data) -> Key:
+    chance = real(diagnosis["chance"])
+    words = f"is the loss of this batch, {diagnosis['when']}"
+    if chance is not None and finite(chance):
+        words += f"; the best constant output has {short(chance)}"
+    return Key(short(diagnosis["loss"]), "", "", words)
+
+
+def _metric_key(comparison: Data, wanted: str | None) -> list[Key]:
+    variants = {variant["name"]: variant for variant in comparison["variants"]}
+    reference = variants.get(comparison["reference"])
+    treated = variants.get(wanted or comparison["best"] or "")
+    if reference is None:
+        return []
+    words = f"{_metric.name(comparison)}, median of {plural(int(comparison['seeds']), 'seed')}"
+    known = []
+    if comparison["chance"] is not None:
+        known.append(f"guessing reaches {_metric.value(comparison['chance'], comparison)}")
+    linear = next((v for v in comparison["variants"] if is_linear(v, comparison)), None)
+    if linear is not None:
+        ends = [float(run["test"][-1]) for run in linear["runs"] if run["test"]]
+        known.append(f"a linear model {_metric.value(median(reals(ends)), comparison)}")
+    words += f"; {', '.join(known)}" if known else ""
+    now = _metric.bare(treated["median"], comparison) if treated else ""
+    was = _metric.bare(reference["median"], comparison)
+    return [Key(was, now, _metric.unit(comparison).strip(), words)]

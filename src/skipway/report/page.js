@@ -1,0 +1,88 @@
+"use strict";
+(() => {
+  const spine = document.querySelector(".spine");
+  if (spine) {
+    const { strings, rows } = JSON.parse(document.getElementById("layers").textContent);
+    const card = document.getElementById("card");
+    const body = spine.tBodies[0];
+    const layers = new Map([...body.querySelectorAll("tr[data-i]")].map(row => [+row.dataset.i, row]));
+    const visible = () => [...body.rows].filter(row => !row.hidden);
+    let stop = body.querySelector("[aria-selected]");
+
+    // The grid is one tab stop: the row that was last reached.
+    function reach(row) {
+      if (stop) stop.tabIndex = -1;
+      stop = row;
+      row.tabIndex = 0;
+    }
+
+    function select(row) {
+      reach(row);
+      if (!row.dataset.i) return;
+      body.querySelector("[aria-selected]")?.removeAttribute("aria-selected");
+      row.setAttribute("aria-selected", "true");
+      const [name, type, words, skips, ...numbers] = rows[row.dataset.i].map(at => strings[at]);
+      card.querySelector("h3").textContent = name;
+      card.querySelector(".type").textContent = type;
+      card.querySelector(".words").textContent = words;
+      card.querySelector(".skips").textContent = skips;
+      card.querySelectorAll("tbody td").forEach((cell, at) => { cell.textContent = numbers[at]; });
+    }
+
+    function open(fold, wanted) {
+      fold.setAttribute("aria-expanded", wanted);
+      for (let at = +fold.dataset.from; at < +fold.dataset.to; at++) layers.get(at).hidden = !wanted;
+    }
+    const isOpen = fold => fold.getAttribute("aria-expanded") === "true";
+    const foldAround = row => [...body.querySelectorAll(".fold")].find(
+      fold => +row.dataset.i >= +fold.dataset.from && +row.dataset.i < +fold.dataset.to);
+
+    body.addEventListener("mouseover", event => {
+      const row = event.target.closest("tr[data-i]");
+      if (row) select(row);
+    });
+    body.addEventListener("focusin", event => select(event.target.closest("tr")));
+    body.addEventListener("click", event => {
+      if (event.target.closest("a")) return;
+      const row = event.target.closest("tr");
+      if (row.classList.contains("fold")) open(row, !isOpen(row));
+      row.tabIndex = 0;
+      row.focus({ preventScroll: true });
+      select(row);
+    });
+    body.addEventListener("keydown", event => {
+      const row = event.target.closest("tr"), shown = visible(), at = shown.indexOf(row);
+      const fold = row.classList.contains("fold");
+      const steps = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: shown.length - 1 };
+      let goal = shown[steps[event.key]];
+      if (event.target.closest("a")) return;
+      if (fold && ["Enter", " "].includes(event.key)) open(row, !isOpen(row));
+      else if (event.key === "ArrowRight" && fold) open(row, true);
+      else if (event.key === "ArrowLeft" && fold) open(row, false);
+      else if (event.key === "ArrowLeft" && foldAround(row)) {
+        goal = foldAround(row);
+        open(goal, false);
+      } else if (event.key === "Enter") {
+        const flag = row.querySelector("a");
+        if (flag) flag.click();
+        return;
+      } else if (!(event.key in steps)) return;
+      event.preventDefault();
+      if (goal) goal.focus();
+    });
+  }
+
+  const code = button => [...button.closest("div").querySelectorAll(".t")].map(line => line.textContent).join("\n") + "\n";
+  document.querySelectorAll("[data-copy], [data-copy-code]").forEach(button => {
+    const label = button.textContent;
+    button.addEventListener("click", async () => {
+      try {
+        await navigator.clipboard.writeText(button.dataset.copy ?? code(button));
+        button.textContent = "Copied";
+      } catch {
+        button.textContent = "Select it by hand";
+      }
+      setTimeout(() => { button.textContent = label; }, 2000);
+    });
+  });
+})();
