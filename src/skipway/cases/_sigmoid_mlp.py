@@ -37,7 +37,7 @@ case = Case(
     train=_train,
     test=_test,
     loss=nn.functional.cross_entropy,
-    optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.03),
+    optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1),
     batch_size=64,
     epochs=10,
 )

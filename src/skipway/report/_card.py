@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ._values import NONE, Data, decades, plural, quantity, real, share, short
+from ._values import NONE, decades, plural, quantity, real, share, short
 
 Reading = Mapping[str, Any]
 

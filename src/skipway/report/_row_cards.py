@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import _card
+from ._cells import FoldRow, Row
 from ._rows import Rows
 from ._values import clipped
 from ._words import embedded
@@ -49,8 +50,8 @@ def _skips(found: Rows) -> dict[int, str]:
     return said
 
 
-def every(found: Rows, fields: Sequence[int]) -> object:
-    """Return what the script needs to fill the card, every string once."""
+def every(found: Rows, fields: Sequence[int], made: Sequence[Row | FoldRow]) -> object:
+    """Return what the script needs: the card of each row, the rows in folds; each string once."""
     table, skips, cards = _card.StringTable(), _skips(found), []
     for at, name in enumerate(found.names):
         layers = [side[at] for side in found.readings]
@@ -58,4 +59,18 @@ def every(found: Rows, fields: Sequence[int]) -> object:
         numbers = zip(*(_card.numbers(layer, fields) for layer in layers), strict=True)
         texts += [number for row in numbers for number in row]
         cards.append([table.put(text) for text in texts])
-    return embedded({"strings": table.strings, "rows": cards})
+    # Rows in a fold are built when it is first opened: they would be most of a long page.
+    inner = {
+        row.index: [table.put(text) for text in _texts(row)]
+        for row in made
+        if isinstance(row, Row) and row.inner
+    }
+    return embedded({"strings": table.strings, "rows": cards, "inner": inner})
+
+
+def _texts(row: Row) -> list[str]:
+    texts = [row.name, row.title]
+    for cell in row.cells:
+        width = "" if cell.width is None else f"{cell.width:.1f}"
+        texts += [cell.lane, cell.state, width, cell.word, cell.number, cell.said]
+    return texts

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from . import _card, _lanes, _row_cards
 from ._axis import LogAxis, log_axis
-from ._rows import Reading, Rows, Side, rows
-from ._values import NONE, SEVERITY, STATES, Data, clipped, decades, finite, log10, real, short
-from ._words import embedded, markup
+from ._cells import Defs, FoldRow, Row, entries
+from ._rows import Rows, Side, rows
+from ._values import Data, clipped, decades, finite, log10, real
+from ._words import markup
 
 
 def axis(found: Rows) -> LogAxis:
@@ -21,72 +21,13 @@ def axis(found: Rows) -> LogAxis:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One side of one row: a slice of the lanes, a bar, a number."""
-
-    lane: str
-    state: str
-    width: float | None
-    word: str
-    number: str
-    said: str
-    span: tuple[float, float, str] | None = None
-
-
-@dataclass(frozen=True)
-class Row:
-    """One layer."""
-
-    index: int
-    name: str
-    title: str
-    flags: Sequence[int]
-    inner: bool
-    cells: Sequence[Cell]
-
-
-@dataclass(frozen=True)
-class FoldCell:
-    """One side of a closed fold."""
-
-    closed: str
-    opened: str
-    bars: Sequence[tuple[int, float, str]]
-    first: str
-    last: str
-
-
-@dataclass(frozen=True)
-class FoldRow:
-    """Many layers in one row."""
-
-    first: int
-    end: int
-    label: str
-    span: str
-    said: str
-    height: int
-    cells: Sequence[FoldCell]
-
-
-@dataclass
-class Defs:
-    """SVG pieces that occur again and again, written once and used by number."""
-
-    pieces: dict[str, str] = field(default_factory=dict)
-
-    def put(self, piece: str) -> str:
-        """Return the id of a piece."""
-        return self.pieces.setdefault(piece, f"k{len(self.pieces)}")
-
-
-@dataclass(frozen=True)
 class Spine:
     """All that the template needs."""
 
     entries: Sequence[Row | FoldRow]
     sides: Sequence[tuple[str, str, int]]
     ticks: Sequence[tuple[object, float]]
+    grid: tuple[float, float]
     defs: Mapping[str, str]
     selected: int
     card: Mapping[str, Any]
@@ -109,22 +50,33 @@ def spine(sides: Sequence[Side]) -> Spine:
     fields = _card.labels(found.readings)
     longest = max((len(clipped(name)) for name in found.names), default=0)
     every = [each for simple, buses in found.drawn for each in (*simple, *buses)]
+    every_entry = entries(found, scale, drawn, defs)
     return Spine(
-        entries=_entries(found, scale, drawn, defs),
+        entries=[entry for entry in every_entry if isinstance(entry, FoldRow) or not entry.inner],
         sides=[
-            (side.title, _loss(side.diagnosis), lane.width)
+            (side.title, loss(side.diagnosis), lane.width)
             for side, lane in zip(sides, drawn, strict=True)
         ],
         ticks=[(_power(ten), 100 * place) for ten, place in scale.ticks()],
+        grid=_grid(scale),
         defs={key: piece for piece, key in defs.pieces.items()},
         selected=selected,
         card=_row_cards.at(found, selected, fields),
-        data=_row_cards.every(found, fields),
+        data=_row_cards.every(found, fields, every_entry),
         name_width=max(102, min(230, int(7.25 * longest) + (32 if found.flags else 14))),
         undrawn=found.undrawn,
         had=any(not each.proposed for each in every),
         proposed=any(each.proposed for each in every),
     )
+
+
+def _grid(scale: LogAxis) -> tuple[float, float]:
+    """Return the distance of the hairlines and the background position of the first, in percent."""
+    step = scale.step / (scale.high - scale.low)
+    ticks = scale.ticks()
+    first = ticks[0][1] if ticks else 0.0
+    # A background at p percent has its own point p percent at that of the box.
+    return 100 * step, 100 * first / (1 - step) if step < 1 else 0.0
 
 
 def _selected(diagnosis: Data, found: Rows) -> int:
@@ -133,7 +85,8 @@ def _selected(diagnosis: Data, found: Rows) -> int:
     return 0
 
 
-def _loss(diagnosis: Data) -> str:
+def loss(diagnosis: Data) -> str:
+    """Say how much of the gradient a network loses."""
     lost = real(diagnosis["decades_lost"])
     if lost is not None and not finite(lost):
         return "loses everything"
@@ -145,105 +98,3 @@ def _power(ten: int) -> object:
     if ten in (0, 1):
         return str(10**ten)
     return markup("10" + str(ten).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")))
-
-
-def _entries(
-    found: Rows, scale: LogAxis, drawn: Sequence[_lanes.Lanes], defs: Defs
-) -> list[Row | FoldRow]:
-    starts = {fold.first: at for at, fold in enumerate(found.folds)}
-    inner = {at for fold in found.folds for at in range(fold.first, fold.end)}
-    span = _span(found, scale)
-    entries: list[Row | FoldRow] = []
-    for at, name in enumerate(found.names):
-        if at in starts:
-            entries.append(_fold(found, starts[at], scale, drawn, defs))
-        cells = [
-            _cell(side[at], defs.put(lane.rows[at]), scale, span.get((number, at)))
-            for number, (side, lane) in enumerate(zip(found.readings, drawn, strict=True))
-        ]
-        short_name = clipped(name)
-        title = name if short_name != name else ""
-        entries.append(Row(at, short_name, title, found.flags.get(at, []), at in inner, cells))
-    return entries
-
-
-def _cell(
-    layer: Reading | None,
-    lane: str,
-    scale: LogAxis,
-    span: tuple[float, float, str] | None,
-) -> Cell:
-    if layer is None:
-        return Cell(lane, "", None, "", "", "not in this network")
-    name, said = STATES[layer["state"]]
-    log = log10(layer["elasticity"])
-    if log is not None:
-        width = max(0.6, 100 * scale.at(log))
-        return Cell(lane, name, width, "", short(layer["elasticity"]), said, span)
-    number = short(layer["elasticity"])
-    word = {"0": "exactly zero", "∞": "infinite", "NaN": "not a number"}.get(number, "")
-    return Cell(lane, name, None, word, number, said)
-
-
-def _span(found: Rows, scale: LogAxis) -> dict[tuple[int, int], tuple[float, float, str]]:
-    """Return the dimension line of the worst drop, where its row has room for one."""
-    layers = [(at, layer) for at, layer in enumerate(found.readings[0]) if layer]
-    logs = {at: log10(layer["elasticity"]) for at, layer in layers}
-    known = {at: log for at, log in logs.items() if log is not None}
-    if not known:
-        return {}
-    at = min(known, key=lambda row: (known[row], row))
-    top = max(known[row] for row in known if row >= at)
-    left, right = 100 * scale.at(known[at]), 100 * scale.at(top)
-    if top - known[at] < 1 or right - left < 45:
-        return {}
-    return {(0, at): (left, 100 - right, f"{decades(top - known[at])} decades")}
-
-
-def _fold(
-    found: Rows, number: int, scale: LogAxis, drawn: Sequence[_lanes.Lanes], defs: Defs
-) -> FoldRow:
-    fold = found.folds[number]
-    height, tops = _lanes.profile(fold)
-    first, last = found.names[fold.first], found.names[fold.end - 1]
-    cells = [
-        _fold_cell(side[fold.first : fold.end], tops, scale, lane, number, defs)
-        for side, lane in zip(found.readings, drawn, strict=True)
-    ]
-    said = f"{fold.label.replace('×', 'times')}, {first} to {last}: {fold.rows} layers"
-    return FoldRow(fold.first, fold.end, fold.label, between(first, last), said, height, cells)
-
-
-def between(first: str, last: str) -> str:
-    """Write two names as a range; what they share is written once."""
-    stem = first.rpartition(".")[0]
-    end = last[len(stem) + 1 :] if stem and last.startswith(stem + ".") else last
-    return f"{clipped(first, 22)} – {clipped(end, 22)}"
-
-
-def _fold_cell(
-    layers: Sequence[Reading | None],
-    tops: Sequence[int],
-    scale: LogAxis,
-    lane: _lanes.Lanes,
-    number: int,
-    defs: Defs,
-) -> FoldCell:
-    # Several rows may share a bar: it shows the worst of them.
-    bars: dict[int, tuple[float, str]] = {}
-    for top, layer in zip(tops, layers, strict=True):
-        if layer is None:
-            continue
-        log = log10(layer["elasticity"])
-        width = 0.0 if log is None else 1000 * scale.at(log)
-        old, state = bars.get(top, (width, layer["state"]))
-        worse = max(state, layer["state"], key=SEVERITY.__getitem__)
-        bars[top] = (min(old, width), worse)
-    known = [short(layer["elasticity"]) for layer in layers if layer]
-    return FoldCell(
-        closed=defs.put(lane.closed[number]),
-        opened=defs.put(lane.opened[number]),
-        bars=[(top, width, STATES[state][0]) for top, (width, state) in bars.items()],
-        first=known[0] if known else NONE,
-        last=known[-1] if known else NONE,
-    )

@@ -8,7 +8,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-_CODE = re.compile(r"`([^`\n]+)`")
+# Names of code, as results write them.
+CODE = re.compile(r"`([^`\n]+)`")
 _RAISED = re.compile("[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _PLAIN = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "−0123456789")
 # A number is not torn from its sign, its power or its unit at the end of a line.
@@ -17,7 +18,7 @@ _TIGHT = re.compile(r"(?<=\d) (?=%|×)|(?<=×) (?=10)")
 
 def markup(text: str) -> Markup:
     """Return prose of a result as safe HTML."""
-    pieces = _CODE.split(str(text))
+    pieces = CODE.split(str(text))
     made = [
         f"<code>{escape(piece)}</code>" if odd % 2 else _prose(piece)
         for odd, piece in enumerate(pieces)
@@ -27,7 +28,7 @@ def markup(text: str) -> Markup:
 
 def plain(text: str) -> str:
     """Return prose of a result for a place that holds text only."""
-    return _CODE.sub(r"\1", str(text))
+    return CODE.sub(r"\1", str(text))
 
 
 def embedded(value: Any) -> Markup:

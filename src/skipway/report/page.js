@@ -2,7 +2,7 @@
 (() => {
   const spine = document.querySelector(".spine");
   if (spine) {
-    const { strings, rows } = JSON.parse(document.getElementById("layers").textContent);
+    const { strings, rows, inner } = JSON.parse(document.getElementById("layers").textContent);
     const card = document.getElementById("card");
     const body = spine.tBodies[0];
     const layers = new Map([...body.querySelectorAll("tr[data-i]")].map(row => [+row.dataset.i, row]));
@@ -29,9 +29,47 @@
       card.querySelectorAll("tbody td").forEach((cell, at) => { cell.textContent = numbers[at]; });
     }
 
+    // Rows inside a fold are built from the data when it is first opened, after a row in sight.
+    function build(at, pattern) {
+      const row = pattern.cloneNode(true);
+      const [name, title, ...cells] = inner[at].map(index => strings[index]);
+      const head = row.querySelector("th");
+      row.dataset.i = at;
+      row.tabIndex = -1;
+      row.removeAttribute("aria-selected");
+      row.setAttribute("aria-level", 2);
+      row.querySelectorAll("em, .dim").forEach(each => each.remove());
+      head.textContent = name;
+      head.title = title;
+      row.querySelectorAll(".pl").forEach((plot, side) => {
+        const [lane, state, width, word, number, said] = cells.slice(6 * side, 6 * side + 6);
+        const bar = plot.querySelector("i"), sum = plot.nextElementSibling;
+        plot.previousElementSibling.querySelector("use").setAttribute("href", "#" + lane);
+        bar.className = state;
+        bar.style.width = (width || 0) + "%";
+        if (word) {
+          plot.append(document.createElement("em"));
+          plot.lastChild.className = state;
+          plot.lastChild.textContent = word;
+        }
+        sum.firstChild.data = number || " ";
+        sum.querySelector(".vh").textContent = " " + said;
+      });
+      return row;
+    }
+
     function open(fold, wanted) {
       fold.setAttribute("aria-expanded", wanted);
-      for (let at = +fold.dataset.from; at < +fold.dataset.to; at++) layers.get(at).hidden = !wanted;
+      const pattern = body.querySelector("tr[data-i]");
+      const made = [];
+      for (let at = +fold.dataset.from; at < +fold.dataset.to; at++) {
+        if (!layers.has(at)) {
+          layers.set(at, build(at, pattern));
+          made.push(layers.get(at));
+        }
+        layers.get(at).hidden = !wanted;
+      }
+      fold.after(...made);
     }
     const isOpen = fold => fold.getAttribute("aria-expanded") === "true";
     const foldAround = row => [...body.querySelectorAll(".fold")].find(
@@ -72,7 +110,7 @@
     });
   }
 
-  const code = button => [...button.closest("div").querySelectorAll(".t")].map(line => line.textContent).join("\n") + "\n";
+  const code = button => [...button.closest("div").querySelectorAll(".l")].map(line => line.textContent).join("\n") + "\n";
   document.querySelectorAll("[data-copy], [data-copy-code]").forEach(button => {
     const label = button.textContent;
     button.addEventListener("click", async () => {

@@ -1,0 +1,131 @@
+"""`Facts`: everything a verdict may depend on, as plain numbers and names."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from .._results import LayerReading, SkipConnection
+from . import _thresholds as limit
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """What one real step of the optimizer, taken on a copy, did to the whole network.
+
+    Attributes:
+        progress: fraction of the loss that the step removes, to first order.
+        planned: the same for the step as it would be without rounding.
+        lost: share of the weights with a gradient that the step left exactly as they were.
+        decay: size of weight decay's part of the step over the rest; 0 without decay.
+        epsilon: share of the weights where Adam's epsilon, not the gradient, sets the step;
+            `None` for optimizers without one.
+    """
+
+    progress: float
+    planned: float
+    lost: float
+    decay: float
+    epsilon: float | None = None
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What a few steps on a copy, always on the same batch, did to the loss.
+
+    Attributes:
+        start: loss before.
+        end: loss after, `inf` where it became non-finite.
+        steps: how many.
+        best_rate: the learning rate, of those tried beside the optimizer's own, with the lowest
+            end.
+        best_end: the loss it ends at.
+        dependence: p-value of "targets are independent of inputs"; `None` where not tested.
+        held_out: lowest loss of the half of the batch that was not trained on, over the loss of
+            the best constant output.
+        held_in: loss at the end of the half that was trained on, over the same.
+    """
+
+    start: float
+    end: float
+    steps: int
+    best_rate: float | None = None
+    best_end: float = math.inf
+    dependence: float | None = None
+    held_out: float | None = None
+    held_in: float | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was measured; see `Diagnosis` for the fields of the same name."""
+
+    layers: tuple[LayerReading, ...]
+    skips: tuple[SkipConnection, ...]
+    batch: int
+    loss: float
+    chance: float | None
+    skill: float | None
+    relative: bool
+    growth: float
+    arriving: float | None
+    """The signal that the last weight layer reads."""
+    dtype: str
+    """Of most of the weights, for readers."""
+    unfit: tuple[str, ...] = ()
+    """Names of parameters that hold NaN or infinity."""
+    non_finite: str | None = None
+    """Where the first value stopped being finite, in words."""
+    bad_gradient: str | None = None
+    """The last layer whose gradient is not finite."""
+    cut: str | None = None
+    """Where the gradient is cut off, in words."""
+    cut_off: tuple[str, ...] = ()
+    """Layers that would learn and that no gradient can reach."""
+    frozen: tuple[str, ...] = ()
+    """Layers whose weight does not require a gradient."""
+    unheld: tuple[str, ...] = ()
+    """Layers that require a gradient and that the optimizer does not hold."""
+    zero_started: tuple[str, ...] = ()
+    """Layers whose weight is exactly zero and has a gradient."""
+    weak_everywhere: bool = False
+    """Signal and gradient shrink together: `WEAK_EVERYWHERE` holds for every layer."""
+    through_time: bool = False
+    """The layers that lose the most are calls of one module."""
+    learning_rate: float | None = None
+    optimizer: str | None = None
+    step: Stepped | None = None
+    tried: Tried | None = None
+    unchanged: tuple[tuple[str, int], ...] = ()
+    """Layer and how many of its weights the step left exactly as they were."""
+
+    @property
+    def reached(self) -> tuple[LayerReading, ...]:
+        """The layers that are meant to get a gradient."""
+        aside = {*self.frozen}
+        return tuple(layer for layer in self.layers if layer.name not in aside)
+
+    @property
+    def worst(self) -> LayerReading:
+        """The layer that lost the most decades."""
+        return max(self.reached or self.layers, key=lambda layer: layer.decades_lost)
+
+    @property
+    def dying(self) -> tuple[LayerReading, ...]:
+        """The layers that count as dying, in execution order."""
+        need = limit.RELATIVE_DYING if self.relative else limit.DYING
+        return tuple(
+            layer
+            for layer in self.reached
+            if layer.decades_lost > need and (self.relative or layer.elasticity < limit.WEAK)
+        )
+
+    @property
+    def weakest(self) -> LayerReading:
+        """The layer whose weights get the smallest gradient."""
+        return min(self.reached or self.layers, key=lambda layer: layer.gradient)
+
+    @property
+    def judged_by_depth(self) -> bool:
+        """Whether the network has enough layers for depth to be the cause."""
+        return len(self.layers) >= limit.DEEP

@@ -1,0 +1,73 @@
+"""Every number that a verdict depends on, and where it comes from.
+
+"Trial" is one trial of 80 networks of every kind (MLP, CNN, RNN, attention, U-Net, autoencoder,
+with and without norms and skips), each trained and labelled by what its training did. The numbers
+are a start; a larger benchmark may move them.
+"""
+
+from __future__ import annotations
+
+# Decades of elasticity lost on the way back. Trial: healthy networks lose less than one to two.
+FADING = 1.0
+DYING = 2.0
+
+# Elasticity. Trial: the lowest along a healthy network lies between 10^-2 and 1; at 10^-2.4 Adam
+# still trains and SGD does not; networks sick of depth go on down to 10^-22.
+WEAK = 10**-2.5
+# Where |L| means nothing only the fall counts, so more of it is asked for.
+RELATIVE_DYING = 3.0
+# All layers alike below this, gradient and signal shrink together (a deep linear network with
+# small weights), and no ratio between layers shows it.
+WEAK_EVERYWHERE = 1e-3
+# One layer that loses this share of all decades is to blame by itself; depth is not.
+SINGLE_LAYER_SHARE = 0.6
+# Fewer layers than this are not deep: a better start answers it, not a skip.
+DEEP = 8
+
+# Trial: elasticity stays below 10^2 late in healthy training, exploding networks pass 10^3.
+EXPLODING = 1e3
+# The loss over that of the best constant output. Well started networks begin near 1.
+MISSCALED = 10.0
+# Root mean square of the last layer's output over the first one's that goes with it.
+GROWTH = 1e2
+
+# Share of a layer's units that are zero for the whole batch. A vanishing ReLU network has about
+# half, at most 67 %, of its units silent (its samples look the same, so a unit is on or off for
+# all); above 90 % hardly anything can pass.
+SILENT = 0.9
+# Share of values where the activation is flatter than 1 % of its steepest slope.
+SATURATED = 0.7
+
+# What differs between samples as a share of the signal; healthy networks keep above 0.1.
+COLLAPSED = 1e-3
+
+# Fraction of the loss that one step removes, to first order. Trial: healthy trainings lie between
+# 10^-2.4 and 10^-0.5; learning rates too small from 10^-3.2 down; too large from 10^-0.1 up.
+SLOW = 10**-2.8
+FAST = 10**-0.1
+# Where a learning rate is proposed, it is looked for around this progress.
+GOOD = 10**-1.25
+# Adam's denominator is sqrt(v) + eps: with most of sqrt(v) below eps, eps sets the step.
+EPSILON_SHARE = 0.5
+
+# Share of the weights with a gradient whose update rounding must swallow, and the part of the
+# meant progress that must go with it, before rounding is what stops the learning.
+LOST = 0.5
+LOST_PROGRESS = 0.5
+
+# How many times the decay's part of a step must outweigh the gradient's. Trained networks with
+# normalisation settle near 1 (van Laarhoven 2017, 1706.05350).
+DECAY = 3.0
+
+# Below this share of the loss of the best constant output, little is left to learn.
+SOLVED = 0.02
+# Late in training |L| is small and elasticities are large without anything exploding.
+NEARLY_SOLVED = 0.1
+
+# Labels are called empty only when two independent tests agree, on at least this many samples:
+# a permutation test of dependence finds none (p above), and what the network learns from one
+# half of the batch takes nothing off the loss of the other.
+ENOUGH_SAMPLES = 64
+INDEPENDENT = 0.2
+LEARNED = 0.9
+CARRIED_OVER = 0.98

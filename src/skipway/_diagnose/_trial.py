@@ -1,0 +1,100 @@
+"""A few steps on a copy: what one step alone cannot tell."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ._step import copy_optimizer
+
+Evaluate = Callable[[nn.Module], Tensor]
+
+_AROUND = (0.1, 10**-0.5, 1.0, 10**0.5)  # factors tried around the rate that is aimed at
+
+
+def try_steps(
+    model: nn.Module,
+    optimizer: Optimizer,
+    evaluate: Evaluate,
+    steps: int,
+    *,
+    factor: float = 1.0,
+    also: Evaluate | None = None,
+) -> tuple[list[float], list[float]]:
+    """Train a copy and return the loss before every step and after the last one.
+
+    Args:
+        model: stays as it is.
+        optimizer: stays as it is.
+        evaluate: the loss of a model.
+        steps: how many.
+        factor: of the optimizer's learning rate.
+        also: another loss to follow, without a gradient.
+
+    Returns:
+        The losses of `evaluate` and of `also`. Both end early, with `inf`, where the loss stops
+        being finite.
+    """
+    clone, twin = _twins(model, optimizer)
+    for group in twin.param_groups:
+        group["lr"] = group["lr"] * factor
+    losses: list[float] = []
+    others: list[float] = []
+    parameters = [p for p in clone.parameters() if p.requires_grad]
+    for step in range(steps + 1):
+        with torch.enable_grad():
+            loss = evaluate(clone)
+        if also is not None:
+            with torch.no_grad():
+                others.append(_finite(also(clone)))
+        losses.append(_finite(loss))
+        if step == steps or math.isinf(losses[-1]):
+            break
+        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        twin.step()
+    return losses, others
+
+
+def search_rate(
+    model: nn.Module, optimizer: Optimizer, evaluate: Evaluate, steps: int, factor: float
+) -> tuple[float, float]:
+    """Return the learning rate around `factor` times the optimizer's own that ends lowest.
+
+    Returns:
+        The rate, one of 1 and 3 times a power of ten, and the loss it ends at.
+    """
+    own = float(optimizer.param_groups[0]["lr"])
+    ends: dict[float, float] = {}
+    for around in _AROUND:
+        rate = _round_number(own * factor * around)
+        if rate not in ends:
+            losses, _ = try_steps(model, optimizer, evaluate, steps, factor=rate / own)
+            ends[rate] = losses[-1]
+    best = min(ends, key=lambda rate: ends[rate])
+    return best, ends[best]
+
+
+def _round_number(rate: float) -> float:
+    exponent = math.floor(math.log10(rate))
+    part = math.log10(rate) - exponent
+    if part < 0.25:
+        return float(f"1e{exponent}")
+    return float(f"3e{exponent}") if part < 0.75 else float(f"1e{exponent + 1}")
+
+
+def _finite(loss: Tensor) -> float:
+    value = float(loss.detach())
+    return value if math.isfinite(value) else math.inf
+
+
+def _twins(model: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
+    clone = copy.deepcopy(model)
+    pairs = zip(model.parameters(), clone.parameters(), strict=True)
+    return clone, copy_optimizer(optimizer, {id(own): twin for own, twin in pairs})

@@ -1,0 +1,71 @@
+"""Zero-dimensional tensors by name and node, brought to the host in one transfer per device."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_FLAT = 0.01  # of the largest slope: where an activation is flatter, it counts as saturated
+
+
+class Numbers:
+    """Collects 0-d tensors during a pass; `resolve` turns them all into floats at the end."""
+
+    def __init__(self) -> None:
+        self._keys: dict[torch.device, list[tuple[str, int]]] = {}
+        self._values: dict[torch.device, list[Tensor]] = {}
+
+    def put(self, name: str, index: int, value: Tensor) -> None:
+        """Keep one number; the last one put under a name and an index counts."""
+        self._keys.setdefault(value.device, []).append((name, index))
+        self._values.setdefault(value.device, []).append(value.detach().reshape(()))
+
+    def resolve(self) -> dict[str, dict[int, float]]:
+        """Return the floats by name and index."""
+        found: dict[str, dict[int, float]] = {}
+        for device, keys in self._keys.items():
+            values = torch.stack([v.to(wide(v)) for v in self._values[device]]).tolist()
+            for (name, index), value in zip(keys, values, strict=True):
+                found.setdefault(name, {})[index] = value
+        return found
+
+
+def wide(tensor: Tensor) -> torch.dtype:
+    """Return float64 where the device has it (Apple's has not)."""
+    return torch.float32 if tensor.device.type == "mps" else torch.float64
+
+
+def norm(tensor: Tensor) -> Tensor:
+    """Return the Euclidean norm in float64; in float32 it is exactly 0 below about 1e-23."""
+    if tensor.is_sparse:
+        tensor = tensor.coalesce().values()
+    if tensor.is_complex():
+        tensor = torch.view_as_real(tensor)
+    value: Tensor = torch.linalg.vector_norm(tensor.detach(), dtype=wide(tensor))
+    return value
+
+
+def signal_share(tensor: Tensor, batch: int) -> Tensor:
+    """Return `||h - mean over the batch|| / ||h||`, or -1 where it has no meaning."""
+    length = tensor.shape[0] if tensor.dim() > 1 else 0
+    if length < 2 or length % batch:
+        return torch.full((), -1.0, device=tensor.device)
+    values = tensor.detach().to(wide(tensor))
+    whole = torch.linalg.vector_norm(values)
+    share = torch.linalg.vector_norm(values - values.mean(0)) / whole
+    return torch.where(whole > 0, share, -torch.ones_like(share))
+
+
+def silent_share(tensor: Tensor, channel: int) -> Tensor:
+    """Return the share of units (along `channel`) that are zero for the whole batch."""
+    if tensor.dim() < 2:
+        return (tensor.detach() == 0).to(wide(tensor)).mean()
+    units = tensor.detach().movedim(channel, 0).reshape(tensor.shape[channel], -1)
+    return (units == 0).all(1).to(wide(tensor)).mean()
+
+
+def saturated_share(tensor: Tensor, op: str) -> Tensor:
+    """Return the share of values of a tanh or sigmoid that lie on its flat ends."""
+    y = tensor.detach().to(wide(tensor))
+    slope = 1 - y * y if op == "tanh" else 4 * y * (1 - y)
+    return (slope < _FLAT).to(y.dtype).mean()

@@ -1,0 +1,344 @@
+"""One forward and one backward pass, measured: what every layer puts out and gets back.
+
+Norms are Euclidean, in float64, and stay on the device until one transfer at the end. Gradients
+are read by hooks that are set right after each call, so what a later in-place operation does to
+the tensor does not matter, and `.grad` is never touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from .._errors import LossError, ModelError
+from ._graph import Graph, Node, Unit
+from ._numbers_at import Numbers, norm, saturated_share, signal_share, silent_share
+from ._observe import record, tensors
+
+_JOINS = {"add", "cat", "concat", "concatenate", "hstack"}
+_SLICES = {"getitem", "select", "narrow", "unbind", "chunk", "split", "tensor_split"}
+_ACTIVATIONS = {
+    "relu", "relu6", "threshold", "tanh", "sigmoid", "gelu", "silu", "leaky_relu", "elu", "selu",
+    "celu", "softplus", "mish", "hardtanh", "hardswish", "hardsigmoid", "prelu", "rrelu",
+}  # fmt: skip
+_SILENCES = {"relu", "threshold"}
+_SATURATES = {"tanh", "sigmoid"}
+_NEAR = 6  # how many calls a layer's activation may lie behind it: bias, norm, dropout, a sum
+
+
+@dataclass(frozen=True)
+class UnitProbe:
+    """The raw numbers of one weight layer; norms are absolute, shares lie between 0 and 1.
+
+    Attributes:
+        output: `||h||` of its own output.
+        gradient: `||dL/dh||`; 0.0 where no gradient arrives.
+        alive: root of the sum of squares of `||dL/dt|| * ||t||` over its own output and the
+            tensors that go around it.
+        rms: root mean square of its output.
+        signal: of its output, see `LayerReading`.
+        input_signal: the same of what it reads.
+        silent: see `LayerReading`.
+        saturated: see `LayerReading`.
+        via_skip: see `LayerReading`.
+        via_branch: see `LayerReading`.
+        reached: whether a gradient arrived, be it zero.
+    """
+
+    output: float
+    gradient: float
+    alive: float
+    rms: float
+    reached: bool
+    signal: float | None = None
+    input_signal: float | None = None
+    silent: float | None = None
+    saturated: float | None = None
+    via_skip: float | None = None
+    via_branch: float | None = None
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What one measured pass found.
+
+    Attributes:
+        graph: of the pass.
+        loss: its value.
+        connected: whether the loss carries a gradient at all.
+        gradients: by name of the parameter (the first name of a shared one); `None` where the
+            loss does not reach it.
+        units: by name of the unit.
+        non_finite: index of the first node whose output is not finite.
+        cut: index of the first node that carries no gradient though it was computed with
+            trainable weights.
+    """
+
+    graph: Graph
+    loss: float
+    connected: bool
+    gradients: dict[str, Tensor | None]
+    units: dict[str, UnitProbe]
+    non_finite: int | None
+    cut: int | None
+
+
+def probe(model: nn.Module, run: Callable[[], Tensor], batch: int) -> Probe:
+    """Run `run`, which calls the model once and returns the loss, and measure both directions.
+
+    The model's state is the caller's to protect (`untouched`).
+
+    Args:
+        model: the module that `run` calls.
+        run: a function without arguments.
+        batch: how many samples; tensors of another length in front have no `signal`.
+
+    Raises:
+        ModelError: the model raises in forward or cannot be differentiated.
+        LossError: the backward pass fails.
+    """
+    watcher = _Watcher(batch)
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            graph, loss = record(model, run, visit=watcher.visit)
+            watcher.prepare(graph)
+            gradients = _differentiate(model, loss)
+    finally:
+        watcher.release()
+    watcher.numbers.put("loss", -1, loss.detach().to(norm(loss).dtype))
+    return watcher.result(graph, loss.requires_grad, gradients, _cut(graph, model))
+
+
+def _differentiate(model: nn.Module, loss: Tensor) -> dict[str, Tensor | None]:
+    named = dict(model.named_parameters())
+    wanted = {name: each for name, each in named.items() if each.requires_grad}
+    found: dict[str, Tensor | None] = dict.fromkeys(named)
+    if not loss.requires_grad or not wanted:
+        return found
+    try:
+        gradients = torch.autograd.grad(loss, list(wanted.values()), allow_unused=True)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        if "checkpoint" in str(error).lower():
+            raise ModelError(
+                "The model uses torch.utils.checkpoint in its reentrant form, whose gradients "
+                "cannot be read layer by layer. Give checkpoint(..., use_reentrant=False)."
+            ) from error
+        raise LossError(
+            f"The loss cannot be differentiated: {reason} Check that loss.backward() works."
+        ) from error
+    found.update(zip(wanted, gradients, strict=True))
+    return found
+
+
+def _cut(graph: Graph, model: nn.Module) -> int | None:
+    trainable = {
+        name for name, p in model.named_parameters(remove_duplicate=False) if p.requires_grad
+    }
+    carried: set[int] = set()
+    for node in graph.nodes:
+        if node.differentiable:
+            carried.add(node.index)
+        elif (carried & set(node.inputs) or trainable & set(node.parameters)) and _real(node):
+            return node.index
+    return None
+
+
+def _real(node: Node) -> bool:
+    # Integers (an argmax, a mask, an index) never carry a gradient; that they do not is no cut.
+    return node.dtype.startswith(("float", "bfloat", "complex")) and bool(node.shape)
+
+
+class _Watcher:
+    """Collects numbers while the model runs forward and backward."""
+
+    def __init__(self, batch: int) -> None:
+        self.batch = batch
+        self.numbers = Numbers()
+        self.handles: list[RemovableHandle] = []
+        self.graph: Graph | None = None
+        self.wanted: set[int] = set()
+        self.pieces: dict[int, Tensor] = {}
+        self.channel = -1
+        self.sizes: dict[int, int] = {}
+
+    def visit(
+        self, index: int, op: str, tensor: Tensor, module: str, arguments: tuple[Any, ...]
+    ) -> None:
+        if not tensor.is_floating_point() or tensor.numel() == 0:
+            return
+        with torch.no_grad():
+            self._forward(index, op, tensor, arguments)
+        if tensor.requires_grad:
+            hook = self._hook(index)
+            self.handles.append(tensor.register_hook(hook))
+
+    def _forward(self, index: int, op: str, tensor: Tensor, arguments: tuple[Any, ...]) -> None:
+        put = self.numbers.put
+        put("norm", index, norm(tensor))
+        self.sizes[index] = tensor.numel()
+        if op.startswith(("conv", "linear", "addmm", "matmul", "bilinear", "einsum", "rmatmul")):
+            self.channel = 1 if op.startswith("conv") else -1
+            put("signal", index, signal_share(tensor, self.batch))
+            read = [t for t in tensors(arguments) if not isinstance(t, nn.Parameter)]
+            if read and read[0].is_floating_point():
+                put("input_signal", index, signal_share(read[0], self.batch))
+        elif op in _SILENCES:
+            put("silent", index, silent_share(tensor, self.channel))
+        elif op in _SATURATES:
+            put("saturated", index, saturated_share(tensor, op))
+
+    def _hook(self, index: int) -> Callable[[Tensor], None]:
+        def arrive(gradient: Tensor) -> None:
+            # A graph that outlives this pass may run backward again, long after `release`.
+            if self.graph is not None and index in self.wanted:
+                self._backward(self.graph, index, gradient.detach())
+
+        return arrive
+
+    def prepare(self, graph: Graph) -> None:
+        """Choose the nodes whose gradient will be asked for."""
+        self.graph = graph
+        for unit in graph.units:
+            self.wanted.add(unit.node)
+            self.wanted.update(_beside(graph, unit))
+        for node in graph.nodes:
+            carried = _carried(graph, node)
+            if carried:
+                self.wanted.update([node.index, *carried])
+
+    def _backward(self, graph: Graph, index: int, gradient: Tensor) -> None:
+        self.numbers.put("gradient", index, norm(gradient))
+        if index in self.pieces:
+            piece = self.pieces.pop(index)
+            self.numbers.put("via_skip", index, norm(piece))
+            self.numbers.put("via_branch", index, norm(gradient - piece))
+        for source, piece in _split(graph, graph.nodes[index], gradient):
+            known = self.pieces.get(source)
+            self.pieces[source] = piece if known is None else known + piece
+
+    def release(self) -> None:
+        """Remove every hook and let go of every tensor."""
+        for handle in self.handles:
+            handle.remove()
+        self.handles.clear()
+        self.pieces.clear()
+        self.graph = None
+
+    def result(
+        self,
+        graph: Graph,
+        connected: bool,
+        gradients: dict[str, Tensor | None],
+        cut: int | None,
+    ) -> Probe:
+        read = self.numbers.resolve()
+        # NaN compares as neither larger nor smaller, so this asks for what it is not.
+        bad = (i for i, v in sorted(read.get("norm", {}).items()) if not v < float("inf"))
+        return Probe(
+            graph=graph,
+            loss=read["loss"][-1],
+            connected=connected,
+            gradients=gradients,
+            units={unit.name: self._unit(graph, unit, read) for unit in graph.units},
+            non_finite=next(bad, None),
+            cut=cut,
+        )
+
+    def _unit(self, graph: Graph, unit: Unit, read: dict[str, dict[int, float]]) -> UnitProbe:
+        outputs, gradients = read.get("norm", {}), read.get("gradient", {})
+        skipped, node = read.get("via_skip", {}), unit.node
+        alive = (gradients.get(node, 0.0) * outputs.get(node, 0.0)) ** 2
+        for source in _beside(graph, unit):
+            whole = gradients.get(source, 0.0)
+            used = graph.consumers[source][0] <= node
+            arriving = skipped.get(source, whole) if used else whole
+            alive += (arriving * outputs.get(source, 0.0)) ** 2
+        activation = _activation(graph, node)
+        tap = _tap(graph, unit, skipped)
+        return UnitProbe(
+            output=outputs.get(node, 0.0),
+            gradient=gradients.get(node, 0.0),
+            alive=alive**0.5,
+            rms=outputs.get(node, 0.0) / max(self.sizes.get(node, 1), 1) ** 0.5,
+            reached=node in gradients,
+            signal=_known(read.get("signal", {}).get(node)),
+            input_signal=_known(read.get("input_signal", {}).get(node)),
+            silent=read.get("silent", {}).get(activation),
+            saturated=read.get("saturated", {}).get(activation),
+            via_skip=skipped.get(tap),
+            via_branch=read.get("via_branch", {}).get(tap),
+        )
+
+
+def _known(value: float | None) -> float | None:
+    return None if value is None or value < 0 else value
+
+
+def _beside(graph: Graph, unit: Unit) -> list[int]:
+    """Return the tensors that `unit` was computed from and that go on around it.
+
+    Slices are left out: the later steps of a sequence that is read piece by piece go past no
+    layer, they only wait.
+    """
+    found = []
+    for node in graph.nodes[: unit.node]:
+        if not node.differentiable or not graph.feeds(node.index, unit.node):
+            continue
+        later = [i for i in graph.consumers[node.index] if i > unit.node]
+        if any(graph.nodes[i].op not in _SLICES for i in later):
+            found.append(node.index)
+    return found
+
+
+def _carried(graph: Graph, node: Node) -> list[int]:
+    """Return the operands of a sum or a concatenation that another operand was computed from."""
+    if node.op not in _JOINS or len(set(node.inputs)) < 2:
+        return []
+    return [
+        source
+        for source in dict.fromkeys(node.inputs)
+        if any(graph.feeds(source, other) for other in node.inputs)
+    ]
+
+
+def _split(graph: Graph, node: Node, gradient: Tensor) -> list[tuple[int, Tensor]]:
+    """Return, for each operand carried over a skip, the gradient that it gets at this join."""
+    pieces = []
+    for source in _carried(graph, node):
+        shape = graph.nodes[source].shape
+        if shape == tuple(gradient.shape) and node.op == "add":
+            pieces.append((source, gradient))
+        elif node.op != "add" and len(shape) == gradient.dim():
+            dim = next((d for d, n in enumerate(shape) if n != gradient.shape[d]), 0)
+            sizes = [graph.nodes[i].shape[dim] for i in node.inputs]
+            start = sum(sizes[: node.inputs.index(source)])
+            pieces.append((source, gradient.narrow(dim, start, shape[dim])))
+    return pieces
+
+
+def _activation(graph: Graph, start: int) -> int:
+    """Return the activation that the output of a layer goes into, or -1."""
+    units = {unit.node for unit in graph.units}
+    waiting = [start]
+    for _ in range(_NEAR):
+        waiting = [i for node in waiting for i in graph.consumers[node] if i not in units]
+        for index in waiting:
+            if graph.nodes[index].op in _ACTIVATIONS:
+                return index
+    return -1
+
+
+def _tap(graph: Graph, unit: Unit, skipped: dict[int, float]) -> int:
+    """Return the tensor that a skip takes from this layer before the next layer, or -1."""
+    following = [other.node for other in graph.units if other.node > unit.node]
+    end = following[0] if following else len(graph.nodes)
+    for index in range(unit.node, end):
+        if index in skipped and (index == unit.node or graph.feeds(unit.node, index)):
+            return index
+    return -1

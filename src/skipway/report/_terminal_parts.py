@@ -1,0 +1,236 @@
+"""The parts of a result in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Group, RenderableType
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from . import _source, _spine, _table
+from ._axis import LogAxis
+from ._rows import Reading, Rows, Side, rows
+from ._values import STATES, Data, clipped, log10, plural, shape, short
+from ._words import CODE
+
+# Mid tones that can be read on dark and on light ground.
+STYLES = {
+    "fine": "#3b87cc",
+    "watch": "#7d8895",
+    "dying": "#d07a1d",
+    "lost": "#c4502a",
+    "before": "#c4502a",
+    "after": "#3b87cc",
+    "control": "",
+    "quiet": "#7d8895",
+}
+GLYPHS = {"fine": "●", "watch": "◐", "dying": "○", "lost": "×"}
+MOST_ROWS = 25
+MOST_SKIPS = 10
+
+
+def prose(words: str, *, style: str = "", bold: int = 0) -> Text:
+    """Return prose of a result; names of code stand out by their style."""
+    made = Text(style=style)
+    for odd, piece in enumerate(CODE.split(words)):
+        made.append(piece, "bold" if odd % 2 else "")
+    made.stylize("bold", 0, bold)
+    return made
+
+
+def title(words: str) -> RenderableType:
+    """Return the title of a section."""
+    return Text.assemble(("── ", STYLES["quiet"]), (words, "bold"))
+
+
+def pairs(items: Iterable[tuple[str, str]], *, figures: bool = False) -> Table:
+    """Return labels with their words beside them."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True, justify="right" if figures else "left")
+    grid.add_column()
+    for label, words in items:
+        grid.add_row(Text(label, "bold" if figures else STYLES["quiet"]), prose(words))
+    return grid
+
+
+def findings(diagnosis: Data) -> RenderableType:
+    """Return the findings, and what was looked for and not found."""
+    parts: list[RenderableType] = []
+    labels = (("Place", "place"), ("Evidence", "evidence"), ("Remedy", "remedy"))
+    for number, finding in enumerate(diagnosis["findings"], 1):
+        head = prose(f"{number}  {finding['title']}", style="bold")
+        head.append(f"  {finding['cause']}", f"not bold {STYLES['quiet']}")
+        words = [(label, finding[key]) for label, key in (*labels, ("How sure", "sure"))]
+        grid = Table.grid(padding=(0, 0, 0, 3))
+        grid.add_column()
+        grid.add_row(pairs((label, said) for label, said in words if said))
+        parts += [head, grid, Text("")]
+    if diagnosis["absent"]:
+        absent = f"Looked for and not found: {', '.join(diagnosis['absent'])}."
+        parts.append(prose(absent, style=STYLES["quiet"]))
+    parts += [prose(note, style=STYLES["quiet"]) for note in diagnosis["notes"]]
+    return Group(*parts)
+
+
+def layer_table(sides: Sequence[Side], width: int) -> Table:
+    """Return at most about 25 rows of layers, with their elasticity on a logarithmic axis."""
+    found = rows(sides)
+    scale = _spine.axis(found)
+    shown = chosen(found)
+    name = min(30, max((len(clipped(found.names[at])) for at in shown), default=5) + 4)
+    bar = max(8, min(40, (width - name - 2) // len(sides) - 15))
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="")
+    table.add_column(Text("Layer", STYLES["quiet"]), width=name, no_wrap=True)
+    for side in sides:
+        table.add_column("", width=1)
+        table.add_column(_side_head(side, scale, bar), width=bar, no_wrap=True)
+        table.add_column(Text("E", f"italic {STYLES['quiet']}"), width=9, justify="right")
+    last = -1
+    for at in shown:
+        if at > last + 1:
+            table.add_row(*_gap(found, last + 1, at))
+        table.add_row(*_layer(found, at, scale, bar))
+        last = at
+    return table
+
+
+def _side_head(side: Side, scale: LogAxis, bar: int) -> Text:
+    ends = Text(f"1e{scale.low}".replace("-", "−"), STYLES["quiet"])
+    high = f"1e{scale.high}".replace("-", "−")
+    ends.append(" " * max(1, bar - len(ends) - len(high)) + high)
+    head = Text(f"{side.title}, ", "bold")
+    head.append(_spine.loss(side.diagnosis), "not bold")
+    head.truncate(bar, overflow="ellipsis")
+    return Text("\n").join([head, ends])
+
+
+def chosen(found: Rows) -> list[int]:
+    """Choose the rows that a terminal shows: ends, findings, changes of health, and around."""
+    count = len(found.names)
+    if count <= MOST_ROWS:
+        return list(range(count))
+    states = [tuple(layer["state"] if layer else "" for layer in row)
+              for row in zip(*found.readings, strict=True)]
+    changes = [at for at in range(1, count) if states[at] != states[at - 1]]
+    wanted = [0, count - 1, *found.flags, *(at for each in changes for at in (each - 1, each))]
+    kept: set[int] = set()
+    for distance in range(count):
+        for at in wanted:
+            for near in {at - distance, at + distance} & set(range(count)):
+                if _height({*kept, near}) <= MOST_ROWS:
+                    kept.add(near)
+        if _height(kept) >= MOST_ROWS - 1:
+            break
+    return sorted(kept)
+
+
+def _height(kept: set[int]) -> int:
+    """Count rows and the gaps between them."""
+    order = sorted(kept)
+    gaps = sum(b > a + 1 for a, b in zip(order, order[1:], strict=False))
+    return len(order) + gaps
+
+
+def _gap(found: Rows, start: int, end: int) -> list[Text]:
+    cells = [Text(f"⋮ {plural(end - start, 'layer')}", STYLES["quiet"])]
+    for side in found.readings:
+        known = [short(layer["elasticity"]) for layer in side[start:end] if layer]
+        words = f"{known[0]} to {known[-1]}" if known else ""
+        cells += [Text(""), Text(words, STYLES["quiet"]), Text("")]
+    return cells
+
+
+def _layer(found: Rows, at: int, scale: LogAxis, bar: int) -> list[Text]:
+    name = Text(clipped(found.names[at], 26))
+    for flag in found.flags.get(at, ()):
+        name.append(f" ({flag})", STYLES["quiet"])
+    cells = [name]
+    for side in found.readings:
+        cells += _reading(side[at], scale, bar)
+    return cells
+
+
+def _reading(layer: Reading | None, scale: LogAxis, bar: int) -> list[Text]:
+    if layer is None:
+        return [Text(""), Text(""), Text("")]
+    state, said = STATES[layer["state"]]
+    log, style = log10(layer["elasticity"]), STYLES[state]
+    if log is None:
+        return [Text(GLYPHS[state], style), Text(said, style), Text(short(layer["elasticity"]))]
+    halves = max(1, round(2 * bar * scale.at(log)))
+    line = "━" * (halves // 2) + "╸" * (halves % 2)
+    return [Text(GLYPHS[state], style), Text(line, style), Text(short(layer["elasticity"]))]
+
+
+def comparison_table(comparison: Data, width: int) -> Table:
+    """Return the variants with their result, difference and cost."""
+    made = _table.table(comparison)
+    wide = width >= 96
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style=STYLES["quiet"])
+    table.add_column("Variant", ratio=1, overflow="fold")
+    heads = [f"{made.metric}\nmedian, range", f"against {made.reference}\n{_unit(made)}"]
+    heads += [f"against linear\n{_unit(made)}"] if wide and made.linear else []
+    heads += ["Learning\nrate", f"Stalled\nof {made.seeds}"]
+    heads += ["Step\nms"] if wide else []
+    for head in [*heads, "Param-\neters"]:
+        table.add_column(head, justify="right", no_wrap=True)
+    for line in made.lines:
+        cells = [Text(line.name, "bold"), Text(line.middle, f"bold {STYLES[line.role]}")]
+        below = [line.detail, line.spread, line.against[1]]
+        cells.append(Text(line.against[0]))
+        if wide and made.linear:
+            cells.append(Text(line.against_linear[0]))
+            below.append(line.against_linear[1])
+        cells += [Text(line.rate), Text(line.stalled)]
+        below += ["", line.failed]
+        cells += [Text(line.step)] if wide else []
+        cells.append(Text(line.parameters))
+        table.add_row(*cells)
+        table.add_row(*(Text(words, STYLES["quiet"]) for words in below))
+    return table
+
+
+def _unit(made: _table.Table) -> str:
+    return f"{made.points}, {made.confidence}" if made.points else made.confidence
+
+
+def plan_table(plan: Data, width: int) -> Table:
+    """Return the skips of a plan; the middle of a long one is left out."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style=STYLES["quiet"])
+    for head in ("From", "To", "Joined by", "On the skip", "Shape"):
+        table.add_column(head, no_wrap=True, overflow="ellipsis")
+    skips, most = plan["skips"], width // 4
+    hidden = len(skips) - MOST_SKIPS + 1 if len(skips) > MOST_SKIPS else 0
+    head = MOST_SKIPS // 2
+    for at, skip in enumerate(skips):
+        if hidden and head <= at < head + hidden:
+            if at == head:
+                table.add_row(Text(f"⋮ {plural(hidden, 'more skip')}", STYLES["quiet"]))
+            continue
+        joined = "concatenation" if skip["merge"] == "cat" else "addition"
+        cells = [clipped(skip["source"], most), clipped(skip["destination"], most), joined]
+        cells += [skip["shortcut"], shape(skip["destination_shape"])]
+        table.add_row(*(Text(cell) for cell in cells))
+    return table
+
+
+def source(rewiring: Data, *, folded: bool) -> RenderableType:
+    """Return the source with syntax in colour; added lines carry a plus."""
+    code = rewiring["code"].rstrip("\n")
+    coloured = Syntax("", "python", theme="ansi_dark", background_color="default")
+    lines = coloured.highlight(code).split("\n", allow_blank=True)
+    added = set(rewiring["added"])
+    start, end = _source.middle(code.split("\n")) if folded else (len(lines), len(lines))
+    made: list[RenderableType] = []
+    for number, line in enumerate(lines[: code.count("\n") + 1], 1):
+        if start < number <= end:
+            if number == start + 1:
+                gap = f"       ⋮ {plural(end - start, 'more line')}"
+                made.append(Text(gap, STYLES["quiet"]))
+            continue
+        new = number in added
+        head = Text.assemble((f"{number:>4} ", STYLES["quiet"]), ("+ " if new else "  ", "bold"))
+        made.append(Text.assemble(head, line))
+    return Group(*made)
