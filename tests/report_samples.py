@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 from skipway._results import (
@@ -74,33 +75,33 @@ def readings(depth: int, lost_per_layer: float, top: float = 0.21) -> tuple[Laye
 
 def finding(cause: str = "vanishing", **more) -> Finding:
     """A finding with words in all its fields."""
-    given = dict(
-        cause=cause,
-        title="The gradient vanishes through depth",
-        place="`head` to `stem`, evenly: about 0.4 decades at each layer. "
+    given = {
+        "cause": cause,
+        "title": "The gradient vanishes through depth",
+        "place": "`head` to `stem`, evenly: about 0.4 decades at each layer. "
         "No single layer is to blame.",
-        evidence="The elasticity falls from 0.21 to 2.4 × 10⁻¹⁹, 17.9 decades. "
+        "evidence": "The elasticity falls from 0.21 to 2.4 × 10⁻¹⁹, 17.9 decades. "
         "More than 2 counts as dying.",
-        remedy="A skip across every two layers. No learning rate would do: it would have to be "
+        "remedy": "A skip across every two layers. No learning rate would do: it would have to be "
         "more than 10¹⁴ times larger.",
-        sure="Certain. Counted at every layer.",
-        treatment="skip",
-        layers=("hidden.0",),
-    )
+        "sure": "Certain. Counted at every layer.",
+        "treatment": "skip",
+        "layers": ("hidden.0",),
+    }
     return Finding(**{**given, **more})
 
 
 def diagnosis(depth: int = 50, lost_per_layer: float = 0.35, **more) -> Diagnosis:
     """A plain net; sick when it loses decades."""
     layers = more.pop("layers", readings(depth, lost_per_layer))
-    given = dict(
-        cause="vanishing",
-        treatment="skip",
-        headline="The gradient dies on its way back.",
-        summary="What reaches `hidden.0` is 8.1 × 10⁻²⁰. At a learning rate of 0.01 the step is so "
-        "small that float32 rounds it away: 4,096 of 4,096 weights stay exactly what they were.",
-        layers=layers,
-        findings=(
+    given = {
+        "cause": "vanishing",
+        "treatment": "skip",
+        "headline": "The gradient dies on its way back.",
+        "summary": "What reaches `hidden.0` is 8.1 × 10⁻²⁰. At a learning rate of 0.01 the step is "
+        "so small that float32 rounds it away: 4,096 of 4,096 weights stay exactly what they were.",
+        "layers": layers,
+        "findings": (
             finding(),
             finding(
                 "collapsed-signal",
@@ -123,18 +124,18 @@ def diagnosis(depth: int = 50, lost_per_layer: float = 0.35, **more) -> Diagnosi
                 layers=("stem",),
             ),
         ),
-        absent=("exploding gradient", "dead units", "frozen or detached parameters"),
-        skips=(),
-        when="before the first step",
-        batch=64,
-        loss=2.304,
-        skill=1.0006,
-        chance=2.3026,
-        decades_lost=max(layer.decades_lost for layer in layers),
-        place="hidden.0",
-        learning_rate=0.01,
-        optimizer="SGD",
-    )
+        "absent": ("exploding gradient", "dead units", "frozen or detached parameters"),
+        "skips": (),
+        "when": "before the first step",
+        "batch": 64,
+        "loss": 2.304,
+        "skill": 1.0006,
+        "chance": 2.3026,
+        "decades_lost": max((layer.decades_lost for layer in layers), default=0.0),
+        "place": "hidden.0",
+        "learning_rate": 0.01,
+        "optimizer": "SGD",
+    }
     return Diagnosis(**{**given, **more})
 
 
@@ -150,7 +151,7 @@ def planned(depth: int, merge: str = "add") -> tuple[PlannedSkip, ...]:
             source_shape=(64, 64),
             destination_shape=(64, 64),
         )
-        for source, destination in zip(taps, taps[1:], strict=False)
+        for source, destination in itertools.pairwise(taps)
     )
 
 
@@ -186,20 +187,20 @@ def run(variant: str, seed: int, end: float, **more) -> Run:
     wobble = 0.7 * math.sin(7.0 * seed + len(variant))
     curve = [10 + (end + wobble - 10) * (1 - math.exp(-0.6 * epoch)) for epoch in range(11)]
     loss = [2.3026 * (1 - 0.98 * (value - 10) / 90) for value in curve]
-    given = dict(
-        variant=variant,
-        seed=seed,
-        learning_rate=1.0,
-        status="done",
-        error=None,
-        train_loss=tuple(loss),
-        validation=tuple(curve),
-        test=tuple(curve),
-        stalled=end < 14,
-        step_ms=4.2,
-        seconds=1.3,
-        parameters=212_810,
-    )
+    given = {
+        "variant": variant,
+        "seed": seed,
+        "learning_rate": 1.0,
+        "status": "done",
+        "error": None,
+        "train_loss": tuple(loss),
+        "validation": tuple(curve),
+        "test": tuple(curve),
+        "stalled": end < 14,
+        "step_ms": 4.2,
+        "seconds": 1.3,
+        "parameters": 212_810,
+    }
     return Run(**{**given, **more})
 
 
@@ -211,37 +212,37 @@ def variant(name: str, detail: str, role: str, end: float, reference: float = 10
     if role != "reference":
         gap = end - reference
         difference = Interval(gap, gap - 1.5, gap + 1.5, 5, 5 if gap > 0 else 0)
-    given = dict(
-        name=name,
-        detail=detail,
-        role=role,
-        learning_rate=0.01,
-        factor=1.0,
-        tried=((1.0, end), (3.1623, end - 1), (10.0, end - 5)),
-        runs=runs,
-        median=ends[len(ends) // 2] if ends else math.nan,
-        mean=sum(ends) / len(ends) if ends else math.nan,
-        low=ends[0] if ends else math.nan,
-        high=ends[-1] if ends else math.nan,
-        difference=difference,
-        against_linear=None
+    given = {
+        "name": name,
+        "detail": detail,
+        "role": role,
+        "learning_rate": 0.01,
+        "factor": 1.0,
+        "tried": ((1.0, end), (3.1623, end - 1), (10.0, end - 5)),
+        "runs": runs,
+        "median": ends[len(ends) // 2] if ends else math.nan,
+        "mean": sum(ends) / len(ends) if ends else math.nan,
+        "low": ends[0] if ends else math.nan,
+        "high": ends[-1] if ends else math.nan,
+        "difference": difference,
+        "against_linear": None
         if name == "linear"
         else Interval(end - 89.2, end - 90.6, end - 87.8, 5, 5 if end > 89.2 else 0),
-        failures=sum(each.status != "done" for each in runs),
-        stalled=sum(each.stalled for each in runs),
-        step_ms=4.2,
-        parameters=212_810,
-        answer=None if role == "reference" else "helped",
-    )
+        "failures": sum(each.status != "done" for each in runs),
+        "stalled": sum(each.stalled for each in runs),
+        "step_ms": 4.2,
+        "parameters": 212_810,
+        "answer": None if role == "reference" else "helped",
+    }
     return Variant(**{**given, **more})
 
 
 def comparison(**more) -> Comparison:
     """Plain against two treatments and three controls."""
-    given = dict(
-        case="plain-mlp",
-        reference="plain",
-        variants=(
+    given = {
+        "case": "plain-mlp",
+        "reference": "plain",
+        "variants": (
             variant("plain", "50 hidden layers", "reference", 10.1),
             variant("addition", "a skip every two layers", "treated", 91.4),
             variant("concatenation", "fuse starts as [I | I]", "treated", 95.7, parameters=419_210),
@@ -249,27 +250,27 @@ def comparison(**more) -> Comparison:
             variant("shallow", "2 weight layers", "control", 18.9, parameters=13_130, step_ms=0.4),
             variant("linear", "no hidden layer", "control", 89.2, parameters=650, step_ms=0.2),
         ),
-        metric="accuracy",
-        unit="points",
-        higher_is_better=True,
-        chance=10.1,
-        chance_loss=2.3026,
-        answer="helped",
-        best="concatenation",
-        verdict="Yes. Both kinds of skip cure it, in every seed. Concatenation ends 4.3 points above "
-        "addition, for twice the parameters.",
-        notes=(
+        "metric": "accuracy",
+        "unit": "points",
+        "higher_is_better": True,
+        "chance": 10.1,
+        "chance_loss": 2.3026,
+        "answer": "helped",
+        "best": "concatenation",
+        "verdict": "Yes. Both kinds of skip cure it, in every seed. Concatenation ends 4.3 points "
+        "above addition, for twice the parameters.",
+        "notes": (
             ("Depth is not needed here", "A linear model reaches 89.2 %."),
             ("A better start is not enough", "Orthogonal weights reach 22.7 % in ten epochs."),
             ("Times are medians", "on one thread of a shared machine. Read them as rough ratios."),
         ),
-        missing=(),
-        seeds=5,
-        epochs=10,
-        settings={"batch size": "64", "optimizer": "SGD 0.01", "validation part": "20 %"},
-        environment={"machine": "x86-64, 2 cores", "threads": "1", "precision": "float32"},
-        configuration="cbb36f122e83",
-    )
+        "missing": (),
+        "seeds": 5,
+        "epochs": 10,
+        "settings": {"batch size": "64", "optimizer": "SGD 0.01", "validation part": "20 %"},
+        "environment": {"machine": "x86-64, 2 cores", "threads": "1", "precision": "float32"},
+        "configuration": "cbb36f122e83",
+    }
     return Comparison(**{**given, **more})
 
 
@@ -291,31 +292,31 @@ def healed(depth: int) -> Diagnosis:
 
 def cure(depth: int = 50, **more) -> Cure:
     """The whole main job."""
-    given = dict(
-        case="plain-mlp",
-        summary="A plain network of 50 hidden layers on scikit-learn's digits.",
-        facts=(
+    given = {
+        "case": "plain-mlp",
+        "summary": "A plain network of 50 hidden layers on scikit-learn's digits.",
+        "facts": (
             ("Model", "plain, 50 hidden layers of 64, ReLU"),
             ("Data", "scikit-learn digits, 1,400 + 397"),
             ("Training", "SGD 0.01, batch 64, 10 epochs"),
             ("Seeds", "5, paired"),
         ),
-        diagnosis=diagnosis(depth, 17.9 / (depth + 1)),
-        later=None,
-        after=healed(depth),
-        rewirings=(rewiring(depth), rewiring(depth, "cat")),
-        refused=(),
-        comparison=comparison(),
-        recommended="addition",
-        outcome="cured",
-        cure="Give it another path: 25 additions, one across every two layers. No parameter is "
+        "diagnosis": diagnosis(depth, 17.9 / (depth + 1)),
+        "later": None,
+        "after": healed(depth),
+        "rewirings": (rewiring(depth), rewiring(depth, "cat")),
+        "refused": (),
+        "comparison": comparison(),
+        "recommended": "addition",
+        "outcome": "cured",
+        "cure": "Give it another path: 25 additions, one across every two layers. No parameter is "
         "added and no layer moves.",
-        proof="The same network now learns, in 5 of 5 seeds: +81.3 points of test accuracy, "
+        "proof": "The same network now learns, in 5 of 5 seeds: +81.3 points of test accuracy, "
         "95 % interval 79.8 to 82.8.",
-        command="skipway cure --seeds 5 --epochs 10",
-        versions={"skipway": "0.1.0", "Python": "3.11.7", "torch": "2.13.0"},
-        written="2026-11-23",
-    )
+        "command": "skipway cure --seeds 5 --epochs 10",
+        "versions": {"skipway": "0.1.0", "Python": "3.11.7", "torch": "2.13.0"},
+        "written": "2026-11-23",
+    }
     return Cure(**{**given, **more})
 
 
@@ -326,7 +327,7 @@ def residual(blocks: int) -> Diagnosis:
     taps = ["stem", *(f"layer.{b}.conv2" for b in range(blocks))]
     skips = [
         SkipConnection("identity" if at else "projection", a, b, (), (64, 16, 8, 8))
-        for at, (a, b) in enumerate(zip(taps, taps[1:], strict=False))
+        for at, (a, b) in enumerate(itertools.pairwise(taps))
     ]
     skips.append(SkipConnection("identity", "input", "fc"))
     return diagnosis(

@@ -7,7 +7,7 @@ case it was given.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -279,12 +279,21 @@ def _fill(layer: Any, kind: str, before: str, into: bool, onto: bool) -> None:
     else:
         matrix = _orthogonal(rows, columns, _GAINS[kind])
     weight = torch.zeros(layer.weight.shape)
-    weight[(slice(None), slice(None), *(size // 2 for size in weight.shape[2:]))] = matrix
+    centre = [size // 2 for size in weight.shape[2:]]
+    weight.view(rows, columns, -1)[:, :, _flat(centre, weight.shape[2:])] = matrix
     layer.weight.copy_(weight)
     if layer.bias is not None:
         layer.bias.zero_()
         if before == "sigmoid":
             layer.bias.copy_(-0.5 * matrix.sum(1))
+
+
+def _flat(place: Sequence[int], shape: Sequence[int]) -> int:
+    """Return where `place` is in a grid of this shape when it is laid out in a row."""
+    index = 0
+    for each, size in zip(place, shape, strict=True):
+        index = index * size + each
+    return index
 
 
 def _orthogonal(rows: int, columns: int, gain: float) -> Tensor:

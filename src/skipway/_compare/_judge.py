@@ -19,7 +19,9 @@ _AT_ONCE = 256
 
 
 @torch.no_grad()
-def evaluate(case: Case, kind: Kind, model: nn.Module, data: Data, index: Tensor) -> tuple[float, float]:
+def evaluate(
+    case: Case, kind: Kind, model: nn.Module, data: Data, index: Tensor
+) -> tuple[float, float]:
     """Return the mean loss and the metric of `model` on the samples at `index`.
 
     The model is in evaluation mode meanwhile, and each module's own mode comes back after.
@@ -133,7 +135,9 @@ def _constants(output: Tensor, targets: Tensor) -> list[Tensor]:
         return [share.clamp_min(1e-30).log().expand(len(targets), -1)]
     if targets.is_floating_point() and output.shape[1:] == targets.shape[1:]:
         mean = targets.double().mean(0)
-        constants = [mean, torch.logit(mean)] if bool((mean > 0).all() & (mean < 1).all()) else [mean]
+        constants = (
+            [mean, torch.logit(mean)] if bool((mean > 0).all() & (mean < 1).all()) else [mean]
+        )
         return [each.to(output).expand(targets.shape) for each in constants]
     return []
 

@@ -39,12 +39,12 @@ def split_train(case: Case) -> Split:
     generator = torch.Generator().manual_seed(0)
     order = torch.randperm(size(case.train), generator=generator)
     labels = class_labels(case.train)
-    if labels is None or len(labels.unique()) * 2 > len(labels):
+    if labels is None or len(torch.unique(labels)) * 2 > len(labels):
         aside = max(1, round(len(order) * _SHARE))
         return Split(train=order[aside:], validation=order[:aside])
     labels = labels[order]
     chosen = torch.zeros(len(order), dtype=torch.bool)
-    for label in labels.unique():
+    for label in torch.unique(labels):
         members = (labels == label).nonzero().flatten()
         chosen[members[: round(len(members) * _SHARE)]] = True
     if not chosen.any():

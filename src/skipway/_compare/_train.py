@@ -80,6 +80,6 @@ def step(case: Case, model: nn.Module, optimizer: Optimizer, index: Tensor) -> N
 def batches(index: Tensor, batch_size: int, order: torch.Generator) -> list[Tensor]:
     """Return one epoch's batches of indices in the next random order."""
     shuffled = index[torch.randperm(len(index), generator=order)]
-    parts = list(shuffled.split(batch_size))
+    parts = list(torch.split(shuffled, batch_size))
     # A batch of one has no variance, which a BatchNorm in training mode refuses.
     return parts[:-1] if len(parts) > 1 and len(parts[-1]) == 1 else parts

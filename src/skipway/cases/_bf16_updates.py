@@ -26,6 +26,6 @@ case = healthy.replace(
     name="bf16-updates",
     summary="a network whose weights are kept in bfloat16 and take steps too small for it",
     model=HalfMLP,
-    optimizer=lambda parameters: torch.optim.Adam(parameters, lr=2e-5),
+    optimizer=lambda parameters: torch.optim.Adam(parameters, lr=4e-5),
     epochs=30,
 )

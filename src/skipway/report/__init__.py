@@ -94,11 +94,14 @@ def show(data: Mapping[str, Any], console: Console | None = None) -> None:
 
 
 def progress(
-    console: Console | None = None,
+    title: str = "", *, console: Console | None = None
 ) -> AbstractContextManager[Callable[[int, int, str], None]]:
     """Return a context manager that gives a callback `(done, total, what)` with a progress bar.
 
+    A total of 0 means that it is not known yet.
+
     Args:
+        title: stands before the bar until there is something better to say.
         console: where to draw; standard error by default. Nothing is drawn where that is no
             terminal.
 
@@ -108,4 +111,4 @@ def progress(
     """
     from ._progress import bar
 
-    return bar(console)
+    return bar(title, console)

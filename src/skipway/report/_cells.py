@@ -10,6 +10,9 @@ from ._axis import LogAxis
 from ._rows import Reading, Rows
 from ._values import NONE, SEVERITY, STATES, clipped, decades, log10, short
 
+# What stands in place of a bar where the number has no logarithm.
+NO_BAR = {"0": "exactly zero", "∞": "infinite", "NaN": "not a number"}
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -105,8 +108,7 @@ def _cell(
         width = max(0.6, 100 * scale.at(log))
         return Cell(lane, name, width, "", short(layer["elasticity"]), said, span)
     number = short(layer["elasticity"])
-    word = {"0": "exactly zero", "∞": "infinite", "NaN": "not a number"}.get(number, "")
-    return Cell(lane, name, None, word, number, said)
+    return Cell(lane, name, None, NO_BAR.get(number, ""), number, said)
 
 
 def _span(found: Rows, scale: LogAxis) -> dict[tuple[int, int], tuple[float, float, str]]:

@@ -53,7 +53,8 @@ def lanes(
 ) -> Lanes:
     """Draw the spine of one side with its arcs, in a time linear in what is drawn."""
     pictures = [profile(fold) for fold in found]
-    count = 1 + max((each.lane for each in (*simple, *buses)), default=-1)
+    every: list[Arc | Bus] = [*simple, *buses]
+    count = 1 + max((each.lane for each in every), default=-1)
     labels = 22 if any(arc.label for arc in simple) else 0
     across = FIRST_LANE + NEXT_LANE * (count - 1) + 15 if count else 9
     pen = _Pen(labels + across + 0.5, list(found), _zones(len(states), found), pictures)
@@ -137,7 +138,8 @@ class _Pen:
         # A cubic reaches three quarters of the way to its control points.
         bulge = begin - (begin - self.x(arc.lane)) / 0.75
         top, bottom = ((row - at) * ROW + MIDDLE for row in (arc.start, arc.end))
-        return f"M{begin:g} {top}C{bulge:.1f} {top + 1} {bulge:.1f} {bottom - 1} {begin - 4:g} {bottom}"
+        curve = f"C{bulge:.1f} {top + 1} {bulge:.1f} {bottom - 1}"
+        return f"M{begin:g} {top}{curve} {begin - 4:g} {bottom}"
 
     def _bracket(self, arc: Arc | Bus, at: int) -> str:
         x, begin = self.x(arc.lane), self.spine - 5

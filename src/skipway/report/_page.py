@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from . import _lanes, _metric, _source, _spine, _table, _training, _verdict
 from ._rows import Side
-from ._values import Data, clipped, plural, quantity, sentence, shape, short
+from ._values import Data, claim_of, clipped, plural, quantity, sentence, shape, short
 from ._words import markup, plain
 
 Parts = dict[str, Any]
@@ -39,7 +39,9 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     made.filters.update(words=markup, plain=plain, count=quantity, dense=short, raw=Markup)
-    made.filters.update(plural=plural, clipped=clipped, start=sentence, shape=shape)
+    made.filters.update(
+        plural=plural, claim_of=claim_of, clipped=clipped, start=sentence, shape=shape
+    )
     return made
 
 
@@ -77,7 +79,7 @@ def _cure(cure: Data) -> Parts:
         **parts,
         "findings": diagnosis,
         "later": _later(cure),
-        "refused": cure["refused"],
+        "refused": _verdict.refused(cure),
         "sources": [_source.source(each) for each in ordered],
         "rerun": _rerun(cure),
     }
@@ -89,8 +91,10 @@ def _diagnosis(diagnosis: Data) -> Parts:
 
 
 def _comparison(comparison: Data) -> Parts:
-    meta = [*_settings(comparison), ("Configuration", f"`{comparison['configuration']}`")]
-    return {**_compared(comparison), "rerun": {"command": "", "meta": meta}}
+    meta = [*_labelled(comparison["environment"]), _configuration(comparison)]
+    settings = _labelled(comparison["settings"])
+    rerun = {"command": "", "meta": meta, "settings": settings}
+    return {**_compared(comparison), "rerun": rerun}
 
 
 def _rewiring(rewiring: Data) -> Parts:
@@ -153,11 +157,17 @@ def _rerun(cure: Data) -> Parts:
     meta = [("Versions", ", ".join(f"{name} {v}" for name, v in cure["versions"].items()))]
     meta += [("Diagnosed", f"{diagnosis['when']}, on a batch of {quantity(diagnosis['batch'])}")]
     if comparison:
-        meta += _settings(comparison)
-        meta += [("Configuration", f"`{comparison['configuration']}`")]
-    return {"command": cure["command"], "meta": [*meta, ("Written", cure["written"])]}
+        meta += [*_labelled(comparison["environment"]), _configuration(comparison)]
+    return {
+        "command": cure["command"],
+        "meta": [*meta, ("Written", cure["written"])],
+        "settings": _labelled(comparison["settings"]) if comparison else [],
+    }
 
 
-def _settings(comparison: Data) -> list[tuple[str, str]]:
-    known = {**comparison["environment"], **comparison["settings"]}
+def _configuration(comparison: Data) -> tuple[str, str]:
+    return "Configuration", f"`{comparison['configuration']}`"
+
+
+def _labelled(known: Mapping[str, str]) -> list[tuple[str, str]]:
     return [(sentence(key.replace("_", " ")), str(value)) for key, value in known.items()]

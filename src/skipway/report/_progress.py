@@ -13,7 +13,7 @@ Tell = Callable[[int, int, str], None]
 
 
 @contextmanager
-def bar(console: Console | None = None) -> Iterator[Tell]:
+def bar(title: str = "", console: Console | None = None) -> Iterator[Tell]:
     """Give a callback `(done, total, what)`; it draws on a terminal and is silent elsewhere."""
     from rich import progress
     from rich.console import Console as MakeConsole
@@ -29,12 +29,12 @@ def bar(console: Console | None = None) -> Iterator[Tell]:
         progress.TimeRemainingColumn(compact=True, elapsed_when_finished=True),
     )
     with progress.Progress(*columns, console=console, expand=True, transient=True) as drawn:
-        task = drawn.add_task("", total=None)
+        task = drawn.add_task(title, total=None)
 
         def tell(done: int, total: int, what: str) -> None:
             # Names of layers and cases may hold brackets, which are markup to rich.
             words = what.replace("[", "\\[")
-            drawn.update(task, completed=done, total=total, description=words)
+            drawn.update(task, completed=done, total=total or None, description=words)
 
         yield tell
 

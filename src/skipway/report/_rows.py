@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from . import _card
@@ -131,3 +132,31 @@ def _kept(
         weakest = diagnosis["layers"][_card.weakest(diagnosis["layers"])]
         kept.add(index[weakest["name"]])
     return kept
+
+
+def in_sight(found: Rows, most: int) -> list[int]:
+    """Choose the rows for a small place: the ends, findings, changes of health, and around them.
+
+    Args:
+        found: all rows.
+        most: how many lines there are, one for each gap included.
+    """
+    count = len(found.names)
+    if count <= most:
+        return list(range(count))
+    states = _classes(found.readings)
+    changes = [at for at in range(1, count) if states[at] != states[at - 1]]
+    wanted = [0, count - 1, *found.flags, *(at for each in changes for at in (each - 1, each))]
+    kept: set[int] = set()
+    for distance in range(count):
+        for near in (at + way for at in wanted for way in (-distance, distance)):
+            if 0 <= near < count and _lines({*kept, near}) <= most:
+                kept.add(near)
+        if _lines(kept) >= most - 1:
+            break
+    return sorted(kept)
+
+
+def _lines(kept: set[int]) -> int:
+    """Count rows and the gaps between them."""
+    return len(kept) + sum(after > at + 1 for at, after in pairwise(sorted(kept)))

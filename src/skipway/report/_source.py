@@ -94,7 +94,8 @@ def _middle_words(lines: Sequence[CodeLine]) -> str:
     if not lines:
         return ""
     new = sum(line.added for line in lines)
-    return f"lines {lines[0].number} – {lines[-1].number}: {new} more new, {len(lines) - new} as before"
+    where = f"lines {lines[0].number} – {lines[-1].number}"
+    return f"{where}: {new} more new, {len(lines) - new} as before"
 
 
 def _quietened(line: str) -> Markup:

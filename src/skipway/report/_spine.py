@@ -7,11 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import _card, _lanes, _row_cards
+from ._arcs import Arc, Bus
 from ._axis import LogAxis, log_axis
 from ._cells import Defs, FoldRow, Row, entries
 from ._rows import Rows, Side, rows
 from ._values import Data, clipped, decades, finite, log10, real
 from ._words import markup
+
+
+def title(diagnosis: Data) -> str:
+    """Return the title of the section: nothing dies in a healthy network."""
+    sick = any(layer["state"] in ("dying", "still") for layer in diagnosis["layers"])
+    return "Where it dies" if sick else "Layer by layer"
 
 
 def axis(found: Rows) -> LogAxis:
@@ -24,6 +31,7 @@ def axis(found: Rows) -> LogAxis:
 class Spine:
     """All that the template needs."""
 
+    title: str
     entries: Sequence[Row | FoldRow]
     sides: Sequence[tuple[str, str, int]]
     ticks: Sequence[tuple[object, float]]
@@ -49,9 +57,11 @@ def spine(sides: Sequence[Side]) -> Spine:
     selected = _selected(sides[0].diagnosis, found)
     fields = _card.labels(found.readings)
     longest = max((len(clipped(name)) for name in found.names), default=0)
-    every = [each for simple, buses in found.drawn for each in (*simple, *buses)]
+    lines: list[Arc | Bus] = [arc for simple, _ in found.drawn for arc in simple]
+    lines += [bus for _, buses in found.drawn for bus in buses]
     every_entry = entries(found, scale, drawn, defs)
     return Spine(
+        title=title(sides[0].diagnosis),
         entries=[entry for entry in every_entry if isinstance(entry, FoldRow) or not entry.inner],
         sides=[
             (side.title, loss(side.diagnosis), lane.width)
@@ -65,8 +75,8 @@ def spine(sides: Sequence[Side]) -> Spine:
         data=_row_cards.every(found, fields, every_entry),
         name_width=max(102, min(230, int(7.25 * longest) + (32 if found.flags else 14))),
         undrawn=found.undrawn,
-        had=any(not each.proposed for each in every),
-        proposed=any(each.proposed for each in every),
+        had=any(not each.proposed for each in lines),
+        proposed=any(each.proposed for each in lines),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from . import _metric
 from ._axis import round_ends
 from ._training import ROLES
-from ._values import NONE, Data, median, quantity, real, reals, sentence, short
+from ._values import NONE, Data, median, plainly, quantity, real, reals, sentence, short
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def interval(pair: Data | None, comparison: Data) -> tuple[str, str]:
 def rate(variant: Data) -> str:
     """Write the learning rate chosen, or its factor where the rate is unknown."""
     if variant["learning_rate"] is not None:
-        return short(variant["learning_rate"])
+        return plainly(variant["learning_rate"])
     return f"× {float(variant['factor']):.3g}"
 
 

@@ -7,10 +7,9 @@ import shutil
 from collections.abc import Callable, Mapping
 
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
-from . import _source, _verdict
+from . import _source, _spine, _verdict
 from ._page import fields, written
 from ._rows import Side
 from ._terminal_parts import (
@@ -24,7 +23,7 @@ from ._terminal_parts import (
     source,
     title,
 )
-from ._values import Data
+from ._values import Data, claim_of
 
 WIDEST = 120
 USUAL = 100
@@ -35,7 +34,11 @@ def plain(data: Data, width: int | None = None) -> str:
     width = width or min(WIDEST, shutil.get_terminal_size((USUAL, 24)).columns)
     file = io.StringIO()
     console = Console(
-        file=file, width=width, color_system=None, force_terminal=False, force_jupyter=False,
+        file=file,
+        width=width,
+        color_system=None,
+        force_terminal=False,
+        force_jupyter=False,
         legacy_windows=False,
     )
     console.print(_renderable(data, width))
@@ -89,12 +92,12 @@ def _cure(cure: Data, width: int) -> list[RenderableType]:
         sides.append(Side(_verdict.treatment(cure), after, _verdict.planned(cure)))
     parts = _head(cure)
     if diagnosis["layers"]:
-        parts += [title("Where it dies"), layer_table(sides, width)]
+        parts += [title(_spine.title(diagnosis)), layer_table(sides, width)]
     if cure["comparison"]:
         parts += [title("Did it help?"), prose(cure["comparison"]["verdict"])]
         parts += _compared(cure["comparison"], width)
     parts += [title("Findings"), findings(diagnosis)]
-    parts += [prose(why) for why in cure["refused"]]
+    parts += [prose(why) for why in _verdict.refused(cure)]
     shown = _verdict.shown_rewiring(cure)
     if shown:
         parts += [title("The rewired source"), source(shown, folded=True)]
@@ -114,7 +117,7 @@ def _comparison(comparison: Data, width: int) -> list[RenderableType]:
 
 
 def _compared(comparison: Data, width: int) -> list[RenderableType]:
-    notes = [(f"{claim}.", why) for claim, why in comparison["notes"]]
+    notes = [(claim_of(claim, why), why) for claim, why in comparison["notes"]]
     notes += [("Not built.", missing) for missing in comparison["missing"]]
     parts: list[RenderableType] = [comparison_table(comparison, width)]
     if notes:
@@ -135,4 +138,4 @@ def _plan(plan: Data, width: int) -> list[RenderableType]:
 def _small(data: Data, width: int) -> list[RenderableType]:
     del width
     rows = [(label, written(value)) for label, value in fields(data)]
-    return [*_head(data), Padding(pairs(rows), (0, 0))]
+    return [*_head(data), pairs(rows)]

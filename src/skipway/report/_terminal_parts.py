@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
 from . import _source, _spine, _table
 from ._axis import LogAxis
-from ._rows import Reading, Rows, Side, rows
-from ._values import STATES, Data, clipped, log10, plural, shape, short
+from ._cells import NO_BAR
+from ._rows import Reading, Rows, Side, in_sight, rows
+from ._values import STATES, Data, clipped, log10, plural, sentence, shape, short
 from ._words import CODE
 
 # Mid tones that can be read on dark and on light ground.
@@ -63,10 +65,8 @@ def findings(diagnosis: Data) -> RenderableType:
         head = prose(f"{number}  {finding['title']}", style="bold")
         head.append(f"  {finding['cause']}", f"not bold {STYLES['quiet']}")
         words = [(label, finding[key]) for label, key in (*labels, ("How sure", "sure"))]
-        grid = Table.grid(padding=(0, 0, 0, 3))
-        grid.add_column()
-        grid.add_row(pairs((label, said) for label, said in words if said))
-        parts += [head, grid, Text("")]
+        body = pairs((label, said) for label, said in words if said)
+        parts += [head, Padding(body, (0, 0, 1, 3))]
     if diagnosis["absent"]:
         absent = f"Looked for and not found: {', '.join(diagnosis['absent'])}."
         parts.append(prose(absent, style=STYLES["quiet"]))
@@ -78,9 +78,9 @@ def layer_table(sides: Sequence[Side], width: int) -> Table:
     """Return at most about 25 rows of layers, with their elasticity on a logarithmic axis."""
     found = rows(sides)
     scale = _spine.axis(found)
-    shown = chosen(found)
+    shown = in_sight(found, MOST_ROWS)
     name = min(30, max((len(clipped(found.names[at])) for at in shown), default=5) + 4)
-    bar = max(8, min(40, (width - name - 2) // len(sides) - 15))
+    bar = max(8, min(40, (width - name) // len(sides) - 13))
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="")
     table.add_column(Text("Layer", STYLES["quiet"]), width=name, no_wrap=True)
     for side in sides:
@@ -97,48 +97,18 @@ def layer_table(sides: Sequence[Side], width: int) -> Table:
 
 
 def _side_head(side: Side, scale: LogAxis, bar: int) -> Text:
-    ends = Text(f"1e{scale.low}".replace("-", "−"), STYLES["quiet"])
-    high = f"1e{scale.high}".replace("-", "−")
-    ends.append(" " * max(1, bar - len(ends) - len(high)) + high)
-    head = Text(f"{side.title}, ", "bold")
-    head.append(_spine.loss(side.diagnosis), "not bold")
-    head.truncate(bar, overflow="ellipsis")
-    return Text("\n").join([head, ends])
-
-
-def chosen(found: Rows) -> list[int]:
-    """Choose the rows that a terminal shows: ends, findings, changes of health, and around."""
-    count = len(found.names)
-    if count <= MOST_ROWS:
-        return list(range(count))
-    states = [tuple(layer["state"] if layer else "" for layer in row)
-              for row in zip(*found.readings, strict=True)]
-    changes = [at for at in range(1, count) if states[at] != states[at - 1]]
-    wanted = [0, count - 1, *found.flags, *(at for each in changes for at in (each - 1, each))]
-    kept: set[int] = set()
-    for distance in range(count):
-        for at in wanted:
-            for near in {at - distance, at + distance} & set(range(count)):
-                if _height({*kept, near}) <= MOST_ROWS:
-                    kept.add(near)
-        if _height(kept) >= MOST_ROWS - 1:
-            break
-    return sorted(kept)
-
-
-def _height(kept: set[int]) -> int:
-    """Count rows and the gaps between them."""
-    order = sorted(kept)
-    gaps = sum(b > a + 1 for a, b in zip(order, order[1:], strict=False))
-    return len(order) + gaps
+    ends = [{0: "1", 1: "10"}.get(ten, f"1e{ten}") for ten in (scale.low, scale.high)]
+    axis = Text(f"{ends[0]}{ends[1]:>{bar - len(ends[0])}}".replace("-", "−"), STYLES["quiet"])
+    name = side.title if len(side.title) <= bar else sentence(side.title.removeprefix("After, "))
+    return Text("\n").join([Text(name, "bold"), Text(_spine.loss(side.diagnosis)), axis])
 
 
 def _gap(found: Rows, start: int, end: int) -> list[Text]:
     cells = [Text(f"⋮ {plural(end - start, 'layer')}", STYLES["quiet"])]
     for side in found.readings:
         known = [short(layer["elasticity"]) for layer in side[start:end] if layer]
-        words = f"{known[0]} to {known[-1]}" if known else ""
-        cells += [Text(""), Text(words, STYLES["quiet"]), Text("")]
+        ends = (f"{known[0]} to", known[-1]) if known else ("", "")
+        cells += [Text(""), *(Text(words, STYLES["quiet"]) for words in ends)]
     return cells
 
 
@@ -155,13 +125,13 @@ def _layer(found: Rows, at: int, scale: LogAxis, bar: int) -> list[Text]:
 def _reading(layer: Reading | None, scale: LogAxis, bar: int) -> list[Text]:
     if layer is None:
         return [Text(""), Text(""), Text("")]
-    state, said = STATES[layer["state"]]
+    state, number = STATES[layer["state"]][0], short(layer["elasticity"])
     log, style = log10(layer["elasticity"]), STYLES[state]
     if log is None:
-        return [Text(GLYPHS[state], style), Text(said, style), Text(short(layer["elasticity"]))]
+        return [Text(GLYPHS[state], style), Text(NO_BAR.get(number, ""), style), Text(number)]
     halves = max(1, round(2 * bar * scale.at(log)))
     line = "━" * (halves // 2) + "╸" * (halves % 2)
-    return [Text(GLYPHS[state], style), Text(line, style), Text(short(layer["elasticity"]))]
+    return [Text(GLYPHS[state], style), Text(line, style), Text(number)]
 
 
 def comparison_table(comparison: Data, width: int) -> Table:
@@ -203,10 +173,10 @@ def plan_table(plan: Data, width: int) -> Table:
         table.add_column(head, no_wrap=True, overflow="ellipsis")
     skips, most = plan["skips"], width // 4
     hidden = len(skips) - MOST_SKIPS + 1 if len(skips) > MOST_SKIPS else 0
-    head = MOST_SKIPS // 2
+    ahead = MOST_SKIPS // 2
     for at, skip in enumerate(skips):
-        if hidden and head <= at < head + hidden:
-            if at == head:
+        if hidden and ahead <= at < ahead + hidden:
+            if at == ahead:
                 table.add_row(Text(f"⋮ {plural(hidden, 'more skip')}", STYLES["quiet"]))
             continue
         joined = "concatenation" if skip["merge"] == "cat" else "addition"

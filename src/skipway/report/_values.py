@@ -49,6 +49,16 @@ def short(value: Any) -> str:
     return "NaN" if math.isnan(number) else dense(number)
 
 
+def plainly(value: Any, digits: int = 3) -> str:
+    """Write a loss or a learning rate, without idle zeros: `"0.01"`, `"1e−7"`."""
+    number = real(value)
+    if number is None or not math.isfinite(number):
+        return short(number)
+    written = f"{number:.{digits}g}"
+    base, _, power = written.partition("e")
+    return (f"{base}e{int(power)}" if power else base).replace("-", "−")
+
+
 def share(value: Any) -> str:
     """Write a share of 1 in percent."""
     number = real(value)
@@ -117,3 +127,8 @@ def clipped(name: str, most: int = 28) -> str:
 def sentence(text: str) -> str:
     """Begin with a capital letter."""
     return text[:1].upper() + text[1:]
+
+
+def claim_of(claim: str, why: str) -> str:
+    """End a claim with a full stop where its explanation is a sentence of its own."""
+    return claim if claim[-1:] in ".:?" or why[:1].islower() else f"{claim}."

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from . import _metric
 from ._source import HOWS
 from ._training import is_linear
-from ._values import Data, decades, finite, median, plural, quantity, real, reals, sentence, short
+from ._values import (
+    Data,
+    decades,
+    finite,
+    median,
+    plainly,
+    plural,
+    quantity,
+    real,
+    reals,
+    sentence,
+    short,
+)
 
 _ANSWERS = {"helped": "It helped.", "no difference": "No difference.", "worse": "It got worse."}
 
@@ -45,7 +57,7 @@ class Verdict:
 
 def verdict(data: Data) -> Verdict:
     """Return the verdict of any result."""
-    makers = {
+    makers: Mapping[str, Callable[[Data], Verdict]] = {
         "cure": _cure,
         "diagnosis": _diagnosis,
         "comparison": _comparison,
@@ -87,6 +99,11 @@ def shown_rewiring(cure: Data) -> Data | None:
     return by_name.get(wanted)
 
 
+def refused(cure: Data) -> list[str]:
+    """Return why a rewiring was not possible, where the cure's own words do not say it."""
+    return [why for why in cure["refused"] if why not in cure["cure"]]
+
+
 def _cure(cure: Data) -> Verdict:
     diagnosis, comparison = cure["diagnosis"], cure["comparison"]
     keys = _diagnosis_keys(diagnosis, cure["after"])
@@ -107,7 +124,7 @@ def _diagnosis(diagnosis: Data) -> Verdict:
     facts = [("Measured", f"{diagnosis['when']}, on a batch of {quantity(diagnosis['batch'])}")]
     if diagnosis["optimizer"]:
         rate = real(diagnosis["learning_rate"])
-        at = f", learning rate {short(rate)}" if rate is not None else ""
+        at = f", learning rate {plainly(rate)}" if rate is not None else ""
         facts.append(("Optimizer", diagnosis["optimizer"] + at))
     facts.append(("Weight layers", quantity(len(diagnosis["layers"]))))
     facts.append(("Skips it has", quantity(len(diagnosis["skips"]))))
@@ -176,8 +193,10 @@ def _weights_key(before: Data, now: Data | None) -> Key:
         has = quantity(now["with_gradient"]) if now else ""
         of = quantity(before["weights"])
         return Key("0", has, "", f"of the {of} weights in `{name}` have a gradient")
-    if lost and (now is None or lost_now is not None):
-        words = f"of the {plural(gradient, 'weight')} in `{name}` that have a gradient lose their update to rounding"
+    # A handful of weights is rounded away in any healthy step.
+    if lost and lost > 0.01 * gradient and (now is None or lost_now is not None):
+        words = f"of the {plural(gradient, 'weight')} in `{name}` that have a gradient "
+        words += "lose their update to rounding"
         return Key(quantity(lost), quantity(lost_now) if now else "", "", words)
     reaches = short(now["gradient"]) if now else ""
     return Key(short(before["gradient"]), reaches, "", f"is the gradient that reaches `{name}`")
@@ -193,8 +212,8 @@ def _loss_key(diagnosis: Data) -> Key:
     chance = real(diagnosis["chance"])
     words = f"is the loss of this batch, {diagnosis['when']}"
     if chance is not None and finite(chance):
-        words += f"; the best constant output has {short(chance)}"
-    return Key(short(diagnosis["loss"]), "", "", words)
+        words += f"; the best constant output has {plainly(chance, 4)}"
+    return Key(plainly(diagnosis["loss"], 4), "", "", words)
 
 
 def _metric_key(comparison: Data, wanted: str | None) -> list[Key]:

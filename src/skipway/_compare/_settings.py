@@ -1,0 +1,125 @@
+"""Everything a cell depends on, as words: what a folder of finished cells is checked against."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+import sys
+from collections.abc import Mapping
+from types import CodeType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import TensorDataset
+
+import skipway
+
+from .._case import Case, Data, size
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+def settings_of(
+    cases: Mapping[str, Case], models: Mapping[str, nn.Module], rates: tuple[float, ...]
+) -> dict[str, str]:
+    """Return what the cells of these variants depend on.
+
+    Seeds are no part of it: a folder can be given more of them. Of a Dataset only its kind and
+    its length are known here.
+    """
+    first = next(iter(cases.values()))
+    settings = {
+        "epochs": str(first.epochs),
+        "batch size": str(first.batch_size),
+        "learning rate factors": ", ".join(f"{rate:.6g}" for rate in rates),
+        "skipway": skipway.__version__,
+        "torch": torch.__version__,
+        "Python": f"{sys.version_info.major}.{sys.version_info.minor}",
+    }
+    for name, case in cases.items():
+        settings[f"{name}: model"] = _model(models[name])
+        settings[f"{name}: optimizer"] = _optimizer(case, models[name])
+        settings[f"{name}: loss"] = _callable(case.loss or case.objective)
+        settings[f"{name}: metric"] = _callable(case.metric)
+        settings[f"{name}: data"] = f"{_data(case.train)}, {_data(case.test)}"
+    return settings
+
+
+def _model(model: nn.Module) -> str:
+    digest = hashlib.sha256(_ADDRESS.sub("", repr(model)).encode())
+    for key, tensor in model.state_dict().items():
+        if isinstance(tensor, Tensor):
+            digest.update(f"{key} {tuple(tensor.shape)} {tensor.dtype}".encode())
+    for parameter in model.parameters():
+        digest.update(str(parameter.requires_grad).encode())
+    for kind in dict.fromkeys(type(module) for module in model.modules()):
+        if not kind.__module__.startswith("torch."):
+            digest.update(_code(getattr(kind.forward, "__code__", None)).encode())
+    count = sum(parameter.numel() for parameter in model.parameters())
+    return f"{type(model).__name__}, {count} parameters, {digest.hexdigest()[:12]}"
+
+
+def _optimizer(case: Case, model: nn.Module) -> str:
+    optimizer = case.make_optimizer(model.parameters())
+    groups = [
+        {key: _ADDRESS.sub("", repr(value)) for key, value in group.items() if key != "params"}
+        | {"tensors": str(len(group["params"]))}
+        for group in optimizer.param_groups
+    ]
+    digest = hashlib.sha256(repr(groups).encode()).hexdigest()[:12]
+    return f"{type(optimizer).__name__}, learning rate {groups[0].get('lr')}, {digest}"
+
+
+def _callable(function: Any) -> str:
+    if function is None:
+        return "none"
+    if isinstance(function, functools.partial):
+        words = f"{_callable(function.func)} {function.args!r} {function.keywords!r}"
+        return _ADDRESS.sub("", words)
+    name = getattr(function, "__qualname__", None)
+    if name is None:
+        return _ADDRESS.sub("", repr(function))
+    code = _code(getattr(function, "__code__", None))
+    return f"{name} {hashlib.sha256(code.encode()).hexdigest()[:8]}"
+
+
+def _code(code: CodeType | None) -> str:
+    """Return the instructions of a function as text that is the same in every process."""
+    if code is None:
+        return ""
+    constants = [_code(c) if isinstance(c, CodeType) else _constant(c) for c in code.co_consts]
+    return f"{code.co_code.hex()} {code.co_names} {constants}"
+
+
+def _constant(value: Any) -> str:
+    # The order of a set differs from process to process.
+    return repr(sorted(map(repr, value))) if isinstance(value, frozenset) else repr(value)
+
+
+def _data(data: Data) -> str:
+    digest = hashlib.sha256()
+    if isinstance(data, (tuple, list)):
+        _digest(digest, data)
+    elif isinstance(data, TensorDataset):
+        _digest(digest, data.tensors)
+    else:
+        digest.update(type(data).__qualname__.encode())
+    return f"{size(data)} samples {digest.hexdigest()[:12]}"
+
+
+def _digest(digest: Any, part: Any) -> None:
+    if isinstance(part, Tensor):
+        digest.update(f"{tuple(part.shape)} {part.dtype}".encode())
+        flat = part.detach().cpu().contiguous().flatten()
+        digest.update(flat.view(torch.uint8).numpy().tobytes())
+    elif isinstance(part, Mapping):
+        for key, value in part.items():
+            digest.update(str(key).encode())
+            _digest(digest, value)
+    elif isinstance(part, (tuple, list)):
+        for value in part:
+            _digest(digest, value)
+    else:
+        digest.update(_ADDRESS.sub("", repr(part)).encode())

@@ -1,0 +1,156 @@
+"""One cell's work: build, train, judge. This is what runs in the worker processes."""
+
+from __future__ import annotations
+
+import functools
+import math
+import pickle
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from .._case import Case, size
+from .._results import Run
+from ._cells import Cell
+from ._judge import Kind, evaluate
+from ._split import Split
+from ._train import train
+
+# torch has one generator and one thread count a process, so of a pool of threads one works.
+_ONE_AT_A_TIME = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all cells of one comparison share.
+
+    Attributes:
+        cases: every variant's case.
+        kind: what is measured.
+        split: the training data's parts.
+        chance_loss: of the best constant output, `None` where unknown.
+    """
+
+    cases: Mapping[str, Case]
+    kind: Kind
+    split: Split
+    chance_loss: float | None
+
+
+@dataclass
+class _Curve:
+    train_loss: list[float] = field(default_factory=list)
+    validation: list[float] = field(default_factory=list)
+    test: list[float] = field(default_factory=list)
+
+
+def run_shipped(path: str, cell: Cell) -> Run:
+    """Run one cell of the job that was written to `path`."""
+    return run_cell(_shipped(path), cell)
+
+
+@functools.lru_cache(maxsize=1)
+def _shipped(path: str) -> Job:
+    job: Job = pickle.loads(Path(path).read_bytes())
+    return job
+
+
+def run_cell(job: Job, cell: Cell) -> Run:
+    """Train and judge one variant with one seed at one learning rate.
+
+    An exception of the model, the loss or the optimizer is an outcome, not an error here.
+    """
+    with _ONE_AT_A_TIME, _alone():
+        start = time.perf_counter()
+        curve = _Curve()
+        error, step_ms, parameters = None, 0.0, 0
+        try:
+            model, optimizer = build(job.cases[cell.variant], cell)
+            parameters = sum(each.numel() for each in model.parameters())
+            step_ms = _follow(job, cell, model, optimizer, curve)
+        except Exception as caught:
+            error = _first_line(caught)
+        return _outcome(job, cell, curve, error, step_ms, parameters, time.perf_counter() - start)
+
+
+def build(case: Case, cell: Cell) -> tuple[nn.Module, Optimizer]:
+    """Return the model as this seed starts it, and its optimizer at this rate."""
+    torch.manual_seed(cell.seed)
+    model = case.model()
+    return model, case.make_optimizer(model.parameters(), cell.factor)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Work on one thread, and leave thread count and random numbers as they were."""
+    threads = torch.get_num_threads()
+    with torch.random.fork_rng(devices=[]):
+        try:
+            torch.set_num_threads(1)
+            yield
+        finally:
+            torch.set_num_threads(threads)
+
+
+def _follow(job: Job, cell: Cell, model: nn.Module, optimizer: Optimizer, curve: _Curve) -> float:
+    case, split = job.cases[cell.variant], job.split
+    whole = torch.arange(size(case.test))
+
+    def judge(_: int) -> bool:
+        loss, _metric = evaluate(case, "loss", model, case.train, split.train)
+        curve.train_loss.append(loss)
+        curve.validation.append(evaluate(case, job.kind, model, case.train, split.validation)[1])
+        curve.test.append(evaluate(case, job.kind, model, case.test, whole)[1])
+        return not math.isfinite(loss)
+
+    return train(case, model, optimizer, seed=cell.seed, index=split.train, on_epoch=judge)
+
+
+def _outcome(
+    job: Job,
+    cell: Cell,
+    curve: _Curve,
+    error: str | None,
+    step_ms: float,
+    parameters: int,
+    seconds: float,
+) -> Run:
+    last = (curve.train_loss or [0.0])[-1]
+    diverged = error is None and not math.isfinite(last)
+    if diverged:
+        error = f"the loss became {last} in epoch {len(curve.train_loss) - 1}"
+    return Run(
+        variant=cell.variant,
+        seed=cell.seed,
+        learning_rate=cell.factor,
+        status="diverged" if diverged else "failed" if error else "done",
+        error=error,
+        train_loss=tuple(curve.train_loss),
+        validation=tuple(curve.validation),
+        test=tuple(curve.test),
+        stalled=_stalled(curve.train_loss, job.chance_loss),
+        step_ms=step_ms,
+        seconds=seconds,
+        parameters=parameters,
+    )
+
+
+def _stalled(losses: list[float], chance: float | None) -> bool:
+    """Tell whether the loss never got 5 % below guessing, or below its own start."""
+    finite = [loss for loss in losses if math.isfinite(loss)]
+    if not finite:
+        return True
+    level = chance if chance is not None and chance > 0 else finite[0]
+    return min(finite) > level - 0.05 * abs(level)
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text.splitlines()[0] if text else 'no message'}"

@@ -1,0 +1,323 @@
+"""From raw numbers to `Facts`: one pass, one step, and what they say about every layer."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from .._results import LayerReading, State
+from .._trace import Graph, Unit, read_skips
+from .._trace._numbers_at import Numbers, norm
+from .._trace._probe import Probe, UnitProbe
+from . import _thresholds as limit
+from ._facts import Facts
+from ._step import Move
+from ._words import code
+
+
+@dataclass(frozen=True)
+class _Weight:
+    """The numbers of one parameter: its own norm, its gradient's, and whether it may learn."""
+
+    norm: float
+    gradient: float
+    with_gradient: int
+    size: int
+    reached: bool
+    requires_grad: bool
+    held: bool
+    narrow: int
+
+
+def read_layers(
+    model: nn.Module,
+    seen: Probe,
+    moves: Mapping[str, Move] | None,
+    held: set[int] | None,
+    *,
+    batch: int,
+    chance: float | None,
+) -> Facts:
+    """Return the facts that one pass and one step give.
+
+    Args:
+        model: that was measured.
+        seen: what the pass found.
+        moves: what the step did to each parameter; `None` without an optimizer.
+        held: ids of the parameters that the optimizer holds; `None` without one.
+        batch: how many samples.
+        chance: loss of the best constant output.
+    """
+    relative = not seen.loss > 0 or (chance is not None and chance <= 0)
+    scale = _scale(seen, relative)
+    weights = _weights(model, seen.gradients, held)
+    first_name = _first_names(model)
+    elasticity = {name: unit.alive / scale for name, unit in seen.units.items()}
+    layers = tuple(
+        _reading(unit, seen, elasticity, scale, weights, moves, first_name)
+        for unit in seen.graph.units
+    )
+    facts = Facts(
+        layers=layers,
+        skips=read_skips(seen.graph),
+        batch=batch,
+        loss=seen.loss,
+        chance=chance,
+        skill=None if relative or not chance else seen.loss / chance,
+        relative=relative,
+        growth=_growth(seen),
+        arriving=_arriving(seen),
+        dtype=_dtype(model),
+    )
+    return _with_faults(facts, model, seen, weights, first_name, moves, held is not None)
+
+
+def _scale(seen: Probe, relative: bool) -> float:
+    if not relative and math.isfinite(seen.loss):
+        return abs(seen.loss)
+    largest = max((unit.alive for unit in seen.units.values()), default=0.0)
+    return largest if 0 < largest < math.inf else 1.0
+
+
+def _first_names(model: nn.Module) -> dict[str, str]:
+    """Map every name of a parameter to its first one; tied parameters have several."""
+    first = {id(parameter): name for name, parameter in model.named_parameters()}
+    return {name: first[id(p)] for name, p in model.named_parameters(remove_duplicate=False)}
+
+
+def _weights(
+    model: nn.Module, gradients: Mapping[str, Tensor | None], held: set[int] | None
+) -> dict[str, _Weight]:
+    numbers = Numbers()
+    named = dict(model.named_parameters())
+    for index, (name, parameter) in enumerate(named.items()):
+        numbers.put("norm", index, norm(parameter))
+        gradient = gradients.get(name)
+        if gradient is not None:
+            numbers.put("gradient", index, norm(gradient))
+            values = gradient.coalesce().values() if gradient.is_sparse else gradient
+            numbers.put("with_gradient", index, (values != 0).sum())
+    read = numbers.resolve()
+    return {
+        name: _Weight(
+            norm=read["norm"][index],
+            gradient=read.get("gradient", {}).get(index, 0.0),
+            with_gradient=round(read.get("with_gradient", {}).get(index, 0.0)),
+            size=parameter.numel(),
+            reached=gradients.get(name) is not None,
+            requires_grad=parameter.requires_grad,
+            held=held is None or id(parameter) in held,
+            narrow=min(len(parameter), parameter[0].numel()) if parameter.dim() > 1 else 1,
+        )
+        for index, (name, parameter) in enumerate(named.items())
+    }
+
+
+def _reading(
+    unit: Unit,
+    seen: Probe,
+    elasticity: Mapping[str, float],
+    scale: float,
+    weights: Mapping[str, _Weight],
+    moves: Mapping[str, Move] | None,
+    first_name: Mapping[str, str],
+) -> LayerReading:
+    raw, names = seen.units[unit.name], [first_name[name] for name in unit.parameters]
+    weight = weights[names[0]]
+    trainable = weight.requires_grad and weight.held
+    lost = _decades_lost(seen.graph, unit, elasticity, weight, raw)
+    move = None if moves is None else moves.get(names[0], _still(weight))
+    return LayerReading(
+        name=unit.name,
+        type=unit.type,
+        state=_state(lost, trainable, move),
+        elasticity=elasticity[unit.name],
+        branch_elasticity=raw.gradient * raw.output / scale,
+        weight_elasticity=weight.gradient * weight.norm / scale,
+        decades_lost=lost,
+        gradient=weight.gradient,
+        output_gradient=raw.gradient,
+        weight=weight.norm,
+        weights=weight.size,
+        with_gradient=weight.with_gradient,
+        step=_ratio(move.step, weight.norm) if move else None,
+        progress=_progress(moves, names, scale),
+        moved=move.moved if move else None,
+        signal=raw.signal,
+        silent=raw.silent,
+        saturated=raw.saturated,
+        via_skip=raw.via_skip,
+        via_branch=raw.via_branch,
+        trainable=trainable,
+    )
+
+
+def _decades_lost(
+    graph: Graph, unit: Unit, elasticity: Mapping[str, float], weight: _Weight, raw: UnitProbe
+) -> float:
+    if not raw.reached and not weight.requires_grad:
+        return 0.0  # nothing before it learns, so no gradient was sent here
+    later = [u.name for u in graph.units if u is unit or graph.feeds(unit.node, u.node)]
+    highest, own = max(elasticity[name] for name in later), elasticity[unit.name]
+    if raw.output == 0 and raw.gradient > 0 and own == 0:
+        return 0.0  # it starts at zero: no signal yet to be sensitive to, but a gradient arrives
+    if not math.isfinite(highest) or not math.isfinite(own):
+        return 0.0
+    if own == 0:
+        return math.inf if highest > 0 else 0.0
+    return math.log10(highest / own)
+
+
+def _state(lost: float, trainable: bool, move: Move | None) -> State:
+    if not trainable or (move is not None and move.with_gradient and not move.moved):
+        return "still"
+    if lost > limit.DYING:
+        return "dying"
+    return "fading" if lost > limit.FADING else "arrives"
+
+
+def _still(weight: _Weight) -> Move:
+    return Move(weight.size, weight.with_gradient, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
+
+
+def _progress(
+    moves: Mapping[str, Move] | None, names: Sequence[str], scale: float
+) -> float | None:
+    if moves is None:
+        return None
+    return sum(moves[name].progress for name in dict.fromkeys(names) if name in moves) / scale
+
+
+def _growth(seen: Probe) -> float:
+    sizes = [unit.rms for unit in seen.units.values() if unit.rms > 0]
+    return sizes[-1] / sizes[0] if sizes else 1.0
+
+
+def _arriving(seen: Probe) -> float | None:
+    units = list(seen.units.values())
+    return units[-1].input_signal if len(units) > 1 else None
+
+
+def _dtype(model: nn.Module) -> str:
+    sizes: Counter[torch.dtype] = Counter()
+    for parameter in model.parameters():
+        sizes[parameter.dtype] += parameter.numel()
+    return str(sizes.most_common(1)[0][0]).removeprefix("torch.")
+
+
+def _with_faults(
+    facts: Facts,
+    model: nn.Module,
+    seen: Probe,
+    weights: Mapping[str, _Weight],
+    first_name: Mapping[str, str],
+    moves: Mapping[str, Move] | None,
+    optimizer: bool,
+) -> Facts:
+    own = {unit.name: first_name[unit.parameters[0]] for unit in seen.graph.units}
+    zero = [n for n, p in own.items() if weights[p].norm == 0 and weights[p].gradient > 0]
+    moved = moves or {}
+    return replace(
+        facts,
+        unfit=tuple(name for name, each in weights.items() if not math.isfinite(each.norm)),
+        non_finite=_non_finite(seen),
+        bad_gradient=_bad_gradient(seen),
+        cut=_cut(seen),
+        cut_off=_cut_off(seen, own, weights),
+        frozen=tuple(n for n, p in own.items() if not weights[p].requires_grad),
+        unheld=tuple(n for n, p in own.items() if weights[p].requires_grad and not weights[p].held),
+        zero_started=tuple(zero),
+        weak_everywhere=not zero and _weak_everywhere(facts, own, weights),
+        through_time=_through_time(facts, seen.graph),
+        unchanged=tuple(
+            (n, moved[p].size - moved[p].changed if p in moved else weights[p].size)
+            for n, p in own.items()
+            if optimizer
+        ),
+    )
+
+
+def _weak_everywhere(
+    facts: Facts, own: Mapping[str, str], weights: Mapping[str, _Weight]
+) -> bool:
+    """Tell whether no layer could change the loss, even if its weights had a usual size.
+
+    A head that merely starts small has a small output, but its own weights get a whole gradient.
+    """
+    if facts.relative:
+        return False
+    layers = [layer for layer in facts.reached if layer.trainable]
+    return bool(layers) and all(
+        layer.elasticity < limit.WEAK_EVERYWHERE
+        and layer.gradient * max(layer.weight, weights[own[layer.name]].narrow ** 0.5)
+        < limit.WEAK_EVERYWHERE * facts.loss
+        for layer in layers
+    )
+
+
+def _through_time(facts: Facts, graph: Graph) -> bool:
+    dying = {layer.name for layer in facts.dying}
+    modules = Counter(u.module for u in graph.units if u.name in dying and u.shared)
+    return bool(modules) and modules.most_common(1)[0][1] > len(dying) / 3
+
+
+def _layer_before(graph: Graph, index: int) -> str:
+    names = [unit.name for unit in graph.units if unit.node <= index]
+    return names[-1] if names else "the input"
+
+
+def _non_finite(seen: Probe) -> str | None:
+    if seen.non_finite is None:
+        return None if math.isfinite(seen.loss) else "in the loss itself, behind the last layer"
+    node = seen.graph.nodes[seen.non_finite]
+    own = [unit.name for unit in seen.graph.units if unit.node == node.index]
+    if own:
+        return f"in the output of {code(own[0])}"
+    place = f"in {code(node.op)}"
+    return f"{place}, behind {code(_layer_before(seen.graph, node.index))}"
+
+
+def _bad_gradient(seen: Probe) -> str | None:
+    bad = [name for name, unit in seen.units.items() if not math.isfinite(unit.gradient)]
+    if bad:
+        return bad[-1]
+    for name, gradient in seen.gradients.items():
+        if gradient is not None and not bool(torch.isfinite(norm(gradient))):
+            return name
+    return None
+
+
+def _cut(seen: Probe) -> str | None:
+    if seen.cut is None:
+        return None
+    node = seen.graph.nodes[seen.cut]
+    what = {"detach": "a `detach`", "get": "a `.data`", "numpy": "a `numpy`"}.get(node.op)
+    if what is None:
+        what = f"{code(node.op)}, which runs without a gradient (`torch.no_grad`?),"
+    own = [unit.name for unit in seen.graph.units if unit.node == node.index]
+    if own:
+        return f"{what} in {code(own[0])}"
+    where = f" in {code(node.module)}" if node.module else ""
+    return f"{what}{where} behind {code(_layer_before(seen.graph, node.index))}"
+
+
+def _cut_off(
+    seen: Probe, own: Mapping[str, str], weights: Mapping[str, _Weight]
+) -> tuple[str, ...]:
+    graph = seen.graph
+    found = []
+    for unit in graph.units:
+        weight = weights[own[unit.name]]
+        used = any(o == unit.node or graph.feeds(unit.node, o) for o in graph.outputs)
+        if weight.requires_grad and not weight.reached and (used or seen.cut is not None):
+            found.append(unit.name)
+    return tuple(found)

@@ -1,0 +1,115 @@
+"""Last: what lies in the data, or that nothing is wrong."""
+
+from __future__ import annotations
+
+from .._numbers import count, prose
+from .._results import Finding
+from . import _thresholds as limit
+from ._facts import Facts
+from ._judgement import Judgement
+from ._words import code, percent
+
+
+def no_signal(facts: Facts) -> Judgement | None:
+    """Targets that the inputs say nothing about."""
+    if facts.chance is not None and facts.chance <= 1e-12 * max(1.0, abs(facts.loss)):
+        return _all_the_same(facts)
+    tried = facts.tried
+    if tried is None or tried.dependence is None:
+        return None
+    if tried.held_in is None or tried.held_out is None:
+        return None
+    learned, carried = tried.held_in < limit.LEARNED, tried.held_out < limit.CARRIED_OVER
+    if tried.dependence < limit.INDEPENDENT or not learned or carried:
+        return None
+    return Judgement(
+        Finding(
+            cause="no-signal",
+            title="The labels say nothing about the inputs",
+            place="The data.",
+            evidence=f"Shuffled labels fit the inputs as well as these (p = "
+            f"{prose(tried.dependence)}). Trained on one half of the batch, the network gets to "
+            f"{percent(tried.held_in)} of the loss of a constant answer there and never below "
+            f"{percent(tried.held_out)} on the other half.",
+            remedy="Look at a few inputs beside their labels: are they still in the same order?",
+            sure=f"Suspected. Two tests agree, on one batch of {count(facts.batch)}.",
+            treatment="data",
+        ),
+        headline="The labels say nothing about the inputs.",
+        summary="The network learns these samples by heart, and what it learns from one half of "
+        "them is of no use for the other. The gradient arrives; there is nothing to find.",
+        place=facts.layers[-1].name,
+    )
+
+
+def _all_the_same(facts: Facts) -> Judgement:
+    return Judgement(
+        Finding(
+            cause="no-signal",
+            title="All targets are the same",
+            place="The data.",
+            evidence=f"One constant answer is right for all {count(facts.batch)} samples.",
+            remedy="Shuffle the data, so that a batch holds more than one class.",
+            sure="Certain for this batch.",
+            treatment="data",
+        ),
+        headline="The labels say nothing about the inputs.",
+        summary="All targets of this batch are the same, so there is nothing to tell apart.",
+        place=facts.layers[-1].name,
+    )
+
+
+def solved(facts: Facts) -> Judgement | None:
+    """A loss close to zero."""
+    if facts.loss != 0 and (facts.skill is None or facts.skill > limit.SOLVED):
+        return None
+    share = percent(facts.skill or 0.0)
+    return Judgement(
+        Finding(
+            cause="solved",
+            title="Little is left to learn",
+            place="The whole network.",
+            evidence=f"The loss is {prose(facts.loss)}, {share} of the {prose(facts.chance or 0)} "
+            "that a constant answer gets."
+            if facts.skill is not None
+            else "The loss is zero.",
+            remedy="None. To see whether it holds, judge it on data it was not trained on.",
+            sure=f"Certain for this batch of {count(facts.batch)}.",
+            treatment="none",
+        ),
+        headline="There is little left to learn.",
+        summary=f"The loss of this batch is {prose(facts.loss)}. A gradient gets small when "
+        "there is nothing left to correct; that is no fault of the network.",
+        place=facts.weakest.name,
+    )
+
+
+def healthy(facts: Facts) -> Judgement:
+    """Nothing was found."""
+    low = min(facts.reached or facts.layers, key=lambda layer: layer.elasticity)
+    evidence = f"The lowest elasticity is {prose(low.elasticity)}, at {code(low.name)}."
+    if facts.step is not None:
+        evidence += f" One step takes {prose(facts.step.progress)} of the loss away."
+    return Judgement(
+        Finding(
+            cause="healthy",
+            title="The gradient arrives everywhere",
+            place="The whole network.",
+            evidence=evidence,
+            remedy="None.",
+            sure="As sure as one batch and a few steps can make it. What goes wrong later in "
+            "training shows later."
+            if facts.tried is not None
+            else "As sure as one batch can make it. What goes wrong later in training shows later.",
+            treatment="none",
+        ),
+        headline="The gradient arrives.",
+        summary=f"Even the weakest layer, {code(low.name)}, has a say in the loss: by "
+        f"{percent(low.elasticity)} it would change if that layer's output changed by 100 %. "
+        + (
+            "Nothing that was looked for stands in the way."
+            if facts.step is not None
+            else "Without an optimizer its steps could not be judged."
+        ),
+        place=low.name,
+    )

@@ -1,0 +1,119 @@
+"""The verdict: the rules in their order, one main cause, and what follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .._results import Finding
+from . import _rules_data as data
+from . import _rules_meaning as meaning
+from . import _rules_signal as signal
+from . import _rules_step as step
+from ._facts import Facts
+from ._judgement import Judgement, Rule
+from ._words import percent
+
+# What makes numbers meaningless, then what stops signals, then what stops the step, then the data.
+BEFORE_TRIAL: tuple[Rule, ...] = (
+    meaning.non_finite,
+    meaning.detached,
+    meaning.frozen,
+    signal.dead_units,
+    signal.saturation,
+    signal.vanishing,
+    signal.exploding,
+    signal.collapsed_signal,
+)
+AFTER_TRIAL: tuple[Rule, ...] = (
+    step.learning_rate_too_large,
+    data.solved,
+    step.precision,
+    step.learning_rate_too_small,
+    step.weight_decay,
+    data.no_signal,
+)
+# What the cause on the left brings along.
+_FOLLOWS = {
+    "dead-units": {"vanishing", "collapsed-signal", "precision"},
+    "saturation": {"vanishing", "collapsed-signal", "precision", "exploding"},
+    "vanishing": {"collapsed-signal", "precision"},
+    "exploding": {"collapsed-signal", "precision"},
+    "collapsed-signal": {"precision"},
+    "lr-too-small": {"precision"},
+    "weight-decay": {"precision"},
+}
+# Beside these nothing else that was measured can be trusted.
+_ALONE = {"non-finite", "detached"}
+
+
+def first_look(facts: Facts) -> list[Judgement]:
+    """Return what can be said without trying any further step, in order of action."""
+    found = [each for rule in BEFORE_TRIAL if (each := rule(facts)) is not None]
+    return found
+
+
+def last_look(facts: Facts, found: list[Judgement]) -> list[Judgement]:
+    """Return all judgements, the main one first."""
+    blocked = any(each.main for each in found)
+    rules = (step.precision,) if blocked else AFTER_TRIAL
+    found = found + [each for rule in rules if (each := rule(facts)) is not None]
+    main = next((each for each in found if each.main), None) or data.healthy(facts)
+    others = [each for each in found if each is not main]
+    return [main, *_beside(main, others)]
+
+
+def _beside(main: Judgement, others: list[Judgement]) -> list[Judgement]:
+    cause = main.finding.cause
+    if cause in _ALONE:
+        return []
+    kept = []
+    for other in others:
+        if other.finding.cause in _FOLLOWS.get(cause, set()):
+            # What dead or saturated units do to the gradient is no second illness.
+            if other.finding.cause not in ("vanishing", "exploding"):
+                kept.append(replace(other, finding=_follows(other.finding)))
+        elif not (other.finding.cause == "precision" and cause in ("healthy", "solved")):
+            kept.append(other)
+    return kept
+
+
+def _follows(finding: Finding) -> Finding:
+    return replace(
+        finding,
+        remedy="None of its own. It follows from 1 and goes with it.",
+        treatment="none",
+        suggestion={},
+    )
+
+
+def absent(facts: Facts, found: list[Judgement]) -> tuple[str, ...]:
+    """Return what was looked for and not found, in words."""
+    causes = {each.finding.cause for each in found}
+    if "non-finite" in causes:
+        return ()
+    silent = [layer.silent for layer in facts.layers if layer.silent is not None]
+    stuck = [layer.saturated for layer in facts.layers if layer.saturated is not None]
+    looked = [
+        ("vanishing", "vanishing gradient"),
+        ("exploding", "exploding gradient"),
+        ("dead-units", f"dead units (at most {percent(max(silent))} of a layer silent)")
+        if silent
+        else None,
+        ("saturation", f"saturation (at most {percent(max(stuck))} of a layer's values)")
+        if stuck
+        else None,
+        ("collapsed-signal", "samples that look alike") if facts.arriving is not None else None,
+        ("frozen", "frozen parameters"),
+        ("detached", "detached parameters"),
+        ("non-finite", "non-finite values"),
+        ("precision", "updates lost to rounding") if facts.step else None,
+        ("lr-too-small", "steps too small") if facts.tried else None,
+        ("lr-too-large", "steps too large") if facts.tried else None,
+        ("weight-decay", "weight decay above the gradient") if facts.step else None,
+        ("no-signal", "labels without signal") if _tested_labels(facts) else None,
+    ]
+    return tuple(words for each in looked if each for cause, words in [each] if cause not in causes)
+
+
+def _tested_labels(facts: Facts) -> bool:
+    return facts.tried is not None and facts.tried.dependence is not None

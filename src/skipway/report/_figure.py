@@ -1,0 +1,166 @@
+"""A result as a static HTML fragment for notebooks: no script, no style sheet, no classes.
+
+A notebook brings its own ground, light or dark: ink is the notebook's own, the colours are mid
+tones that can be read on both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from . import _page, _source, _table, _verdict
+from ._figure_spine import FINE, LOST, QUIET, network
+from ._rows import Side
+from ._values import Data, claim_of, shape
+from ._words import markup
+
+_ROLES = {"before": LOST, "after": FINE, "control": "inherit"}
+_BOX = "font:14px/1.5 system-ui,sans-serif;max-width:900px"
+
+
+def fragment(data: Data) -> str:
+    """Return the fragment."""
+    makers: Mapping[str, Callable[[Data], list[Markup]]] = {
+        "cure": _cure,
+        "diagnosis": _diagnosis,
+        "comparison": _comparison,
+        "rewiring": _rewiring,
+        "plan": lambda plan: [_plan(plan)],
+    }
+    parts = makers[data["result"]](data) if data["result"] in makers else [_fields(data)]
+    return str(_tag("div", [*_head(data), *parts], style=_BOX))
+
+
+def _tag(name: str, inner: Iterable[str] | str, **attributes: object) -> Markup:
+    content = [inner] if isinstance(inner, str) else inner
+    given = "".join(f' {key}="{escape(str(value))}"' for key, value in attributes.items())
+    return Markup(f"<{name}{given}>{Markup('').join(content)}</{name}>")
+
+
+def _head(data: Data) -> list[Markup]:
+    verdict = _verdict.verdict(data)
+    parts = [_tag("div", markup(verdict.headline), style="font-size:20px;font-weight:600")]
+    if verdict.lead:
+        parts.append(_tag("div", markup(verdict.lead), style="margin:4px 0 8px"))
+    for label, words in verdict.pairs:
+        parts.append(_tag("div", [_tag("b", f"{label}: "), markup(words)]))
+    return parts
+
+
+def _cure(cure: Data) -> list[Markup]:
+    diagnosis, after = cure["diagnosis"], cure["after"]
+    sides = [Side("Before", diagnosis)]
+    if after:
+        sides.append(Side(_verdict.treatment(cure), after, _verdict.planned(cure)))
+    parts = [network(sides)] if diagnosis["layers"] else []
+    if cure["comparison"]:
+        parts += _compared(cure["comparison"])
+    return [*parts, _findings(diagnosis)]
+
+
+def _diagnosis(diagnosis: Data) -> list[Markup]:
+    parts = [network([Side("Now", diagnosis)])] if diagnosis["layers"] else []
+    return [*parts, _findings(diagnosis)]
+
+
+def _comparison(comparison: Data) -> list[Markup]:
+    return _compared(comparison)
+
+
+def _rewiring(rewiring: Data) -> list[Markup]:
+    made = _source.source(rewiring)
+    added = f"background:{FINE}22;display:block"
+    lines = [
+        _tag("span", [line.html, "\n"], style=added if line.added else "display:block")
+        for line in (*made.head, *made.middle, *made.tail)
+    ]
+    code = _tag("pre", lines, style="line-height:1.45;overflow-x:auto")
+    return [
+        _plan(rewiring["plan"]),
+        _tag("details", [_tag("summary", f"The rewired source. {made.words}"), code]),
+    ]
+
+
+def _findings(diagnosis: Data) -> Markup:
+    items = [
+        _tag(
+            "li",
+            [
+                _tag("b", markup(claim_of(finding["title"], "A"))),
+                " ",
+                markup(finding["evidence"]),
+                " ",
+                _tag("i", markup(finding["remedy"])),
+            ],
+        )
+        for finding in diagnosis["findings"]
+    ]
+    return _tag("ol", items, style="margin:10px 0;padding-left:24px") if items else Markup("")
+
+
+def _plan(plan: Data) -> Markup:
+    head = ("From", "To", "Joined by", "On the skip", "Shape")
+    names = {"cat": "concatenation", "add": "addition"}
+    rows = [
+        (
+            _tag("code", skip["source"]),
+            _tag("code", skip["destination"]),
+            names.get(skip["merge"], skip["merge"]),
+            skip["shortcut"],
+            shape(skip["destination_shape"]),
+        )
+        for skip in plan["skips"]
+    ]
+    table = _rows(head, rows, left=5)
+    if len(rows) <= 12:
+        return table if rows else Markup("")
+    return _tag("details", [_tag("summary", "The plan"), table])
+
+
+def _fields(data: Data) -> Markup:
+    rows = [(label, markup(_page.written(value))) for label, value in _page.fields(data)]
+    return _rows(("", ""), rows, left=2)
+
+
+def _compared(comparison: Data) -> list[Markup]:
+    made = _table.table(comparison)
+    head = ["Variant", made.metric, f"against {made.reference}", "Learning rate"]
+    head += [f"Stalled of {made.seeds}", "Parameters"]
+    rows = [
+        (
+            [_tag("b", line.name), " ", _quiet(line.detail)],
+            [_tag("b", line.middle, style=f"color:{_ROLES[line.role]}"), " ", _quiet(line.spread)],
+            [line.against[0], " ", _quiet(line.against[1])],
+            line.rate,
+            line.stalled,
+            line.parameters,
+        )
+        for line in made.lines
+    ]
+    notes = [
+        _tag("li", [_tag("b", markup(claim_of(claim, why))), " ", markup(why)])
+        for claim, why in comparison["notes"]
+    ]
+    return [_rows(head, rows, left=1), *([_tag("ul", notes)] if notes else [])]
+
+
+def _quiet(words: str) -> Markup:
+    return _tag("span", words, style=f"color:{QUIET};white-space:nowrap")
+
+
+def _rows(head: Sequence[str], rows: Iterable[Sequence[Any]], *, left: int) -> Markup:
+    """Return a table; the first `left` columns are words, the others numbers."""
+    line = f"border-top:1px solid {QUIET}55;padding:4px 14px 4px 0;vertical-align:top;"
+    sides = [line + f"text-align:{'left' if at < left else 'right'}" for at in range(len(head))]
+    first = _tag("tr", _cells("th", head, sides))
+    body = [_tag("tr", _cells("td", row, sides)) for row in rows]
+    style = "border-collapse:collapse;margin:10px 0;font-variant-numeric:tabular-nums"
+    return _tag("table", [first, *body] if any(head) else body, style=style)
+
+
+def _cells(name: str, row: Sequence[Any], sides: Sequence[str]) -> list[Markup]:
+    weight = "font-weight:400;" if name == "th" else ""
+    return [_tag(name, cell, style=weight + side) for cell, side in zip(row, sides, strict=True)]

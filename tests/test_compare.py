@@ -1,0 +1,619 @@
+"""The judge: it must see what is there, not see what is not, and lose nothing on the way."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
+from torch.utils.data import TensorDataset
+
+from skipway import Case
+from skipway._compare import answer, compare, forget, paired, train
+from skipway._compare._cells import Cell
+from skipway._compare._controls import controls_of
+from skipway._compare._judge import chance_loss, evaluate
+from skipway._compare._split import split_train
+from skipway._compare._statistics import choose_rate
+from skipway._compare._work import Job, build, run_cell
+from skipway._errors import (
+    BatchError,
+    CaseError,
+    LossError,
+    ModelError,
+    OptimizerError,
+    RunError,
+)
+from skipway._results import Comparison, read
+
+
+def digits(n: int) -> tuple[Tensor, Tensor]:
+    images, labels = load_digits(return_X_y=True)
+    return torch.tensor(images[:n] / 16, dtype=torch.float32), torch.tensor(labels[:n])
+
+
+TRAIN, TEST = digits(200), tuple(part[-100:] for part in digits(300))
+
+
+def small(width: int = 16) -> nn.Module:
+    return nn.Sequential(nn.Linear(64, width), nn.ReLU(), nn.Linear(width, 10))
+
+
+def deep(depth: int = 50) -> nn.Module:
+    hidden = [layer for _ in range(depth) for layer in (nn.Linear(64, 64), nn.ReLU())]
+    return nn.Sequential(*hidden, nn.Linear(64, 10))
+
+
+def sgd(rate: float = 0.1):
+    return lambda parameters: torch.optim.SGD(parameters, lr=rate)
+
+
+def case(**changes) -> Case:
+    fields = {
+        "model": small,
+        "train": TRAIN,
+        "test": TEST,
+        "loss": nn.functional.cross_entropy,
+        "optimizer": sgd(),
+        "batch_size": 32,
+        "epochs": 2,
+        "learning_rates": (1.0,),
+        "name": "small",
+    }
+    return Case(**{**fields, **changes})
+
+
+def quick(cases, **options) -> Comparison:
+    return compare(cases, **{"seeds": 2, "workers": 0, "controls": False, **options})
+
+
+class Breaks(nn.Module):
+    """Goes well in training mode and raises when it is judged, for some seeds only."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.net = small()
+        self.bad = float(torch.rand(())) < share
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.bad and not self.training and len(x) > 2:
+            raise RuntimeError("the projector is out of film")
+        return self.net(x)
+
+
+# ---------------------------------------------------------------- statistics
+
+
+def test_identical_variants_differ_as_rarely_as_the_interval_promises():
+    random = np.random.default_rng(0)
+    said = [
+        answer(paired(list(random.normal(90, 2, 5)), list(random.normal(90, 2, 5))))
+        for _ in range(2000)
+    ]
+    share = 1 - said.count("no difference") / len(said)
+    # 5 % by construction; 3.5 standard errors of that share are 1.7 %.
+    assert 0.033 < share < 0.067
+
+
+def test_planted_effect_is_found_in_the_right_direction():
+    random = np.random.default_rng(1)
+    base = list(random.normal(80, 3, 5))
+    better = [value + 4 + random.normal(0, 0.5) for value in base]
+    assert answer(paired(better, base)) == "helped"
+    assert answer(paired(base, better)) == "worse"
+    assert answer(paired(better, base, higher_is_better=False), higher_is_better=False) == "worse"
+    assert paired(better, base).wins == 5
+    assert paired(better, base, higher_is_better=False).wins == 0
+
+
+def test_interval_is_the_textbook_one():
+    # Student's sleep data (1908): extra hours under two drugs, same ten patients; the paired
+    # interval printed in every textbook is 0.70 to 2.46 around 1.58.
+    one = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]
+    two = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
+    gap = paired(two, one)
+    assert (round(gap.mean, 2), round(gap.low, 2), round(gap.high, 2)) == (1.58, 0.70, 2.46)
+    assert (gap.pairs, gap.wins, gap.confidence) == (10, 9, 0.95)
+
+
+def test_interval_without_spread_and_with_one_pair():
+    assert paired([2.0, 3.0], [1.0, 2.0]).low == paired([2.0, 3.0], [1.0, 2.0]).high == 1.0
+    assert answer(paired([1.0, 2.0], [1.0, 2.0])) == "no difference"
+    alone = paired([99.0], [10.0])
+    assert (alone.low, alone.high) == (-math.inf, math.inf)
+    assert answer(alone) == "no difference"
+
+
+def test_rate_is_chosen_on_the_mean_in_the_right_direction():
+    tried = {0.1: [50.0, 52.0], 1.0: [80.0, 70.0], 10.0: [99.0, 10.0]}
+    assert choose_rate(tried) == 1.0
+    assert choose_rate(tried, higher_is_better=False) == 0.1
+    assert choose_rate({1.0: [5.0], 3.0: [5.0]}) == 1.0
+
+
+# ---------------------------------------------------------------- training
+
+
+def test_same_seed_gives_the_same_weights_order_and_run():
+    job = Job(
+        cases={"a": case(), "b": case()},
+        kind="accuracy",
+        split=split_train(case()),
+        chance_loss=None,
+    )
+    first, second = (run_cell(job, Cell(name, 3, 1.0)) for name in "ab")
+    assert first.train_loss == second.train_loss
+    assert first.test == second.test
+    other = run_cell(job, Cell("a", 4, 1.0))
+    assert other.train_loss != first.train_loss
+
+
+def test_larger_variant_starts_with_the_same_weights_and_sees_the_same_batches():
+    seen: dict[str, list[Tensor]] = {"plain": [], "larger": []}
+
+    class Larger(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = small()
+            self.extra = nn.Linear(64, 10)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.net(x) + self.extra(x)
+
+    def note(name):
+        def loss(output, targets):
+            seen[name].append(targets.clone())
+            return nn.functional.cross_entropy(output, targets)
+
+        return loss
+
+    cases = {"plain": case(loss=note("plain")), "larger": case(model=Larger, loss=note("larger"))}
+    models = {}
+    for name, each in cases.items():
+        models[name], optimizer = build(each, Cell(name, 7, 1.0))
+        start = {key: value.clone() for key, value in models[name].state_dict().items()}
+        train(each, models[name], optimizer, seed=7)
+        models[name] = start
+    for key, value in models["plain"].items():
+        assert torch.equal(value, models["larger"]["net." + key])
+    assert len(seen["plain"]) == 2 * math.ceil(200 / 32)
+    assert all(map(torch.equal, seen["plain"], seen["larger"]))
+
+
+def test_training_is_plain_sgd():
+    """Against a loop written out by hand, step by step in numpy."""
+    linear = case(model=lambda: nn.Linear(64, 10), batch_size=200, epochs=3)
+    model, optimizer = build(linear, Cell("a", 0, 2.0))
+    weight, bias = (p.detach().numpy().astype(float) for p in model.parameters())
+    inputs, labels = TRAIN[0].numpy().astype(float), TRAIN[1].numpy()
+    for _ in range(3):
+        scores = inputs @ weight.T + bias
+        error = np.exp(scores - scores.max(1, keepdims=True))
+        error /= error.sum(1, keepdims=True)
+        error[np.arange(200), labels] -= 1
+        weight, bias = weight - 0.2 * error.T @ inputs / 200, bias - 0.2 * error.mean(0)
+    train(linear, model, optimizer)
+    np.testing.assert_allclose(model.weight.detach().numpy(), weight, atol=1e-5)
+    np.testing.assert_allclose(model.bias.detach().numpy(), bias, atol=1e-5)
+
+
+def test_evaluation_covers_the_whole_set_and_leaves_modes_alone():
+    model = nn.Sequential(nn.Linear(64, 10), nn.Dropout(0.5), nn.BatchNorm1d(10))
+    model.train()
+    model[2].eval()  # a frozen norm
+    many = case(train=digits(600))
+    loss, accuracy = evaluate(many, "accuracy", model, many.train, torch.arange(600))
+    assert [module.training for module in model] == [True, True, False]
+    model.eval()
+    output = model(many.train[0])
+    assert loss == pytest.approx(
+        float(nn.functional.cross_entropy(output, many.train[1])), rel=1e-5
+    )
+    right = int((output.argmax(1) == many.train[1]).sum())
+    assert accuracy == pytest.approx(100 * right / 600)
+
+
+def test_split_is_fixed_stratified_and_whole():
+    split = split_train(case())
+    assert sorted([*split.train.tolist(), *split.validation.tolist()]) == list(range(200))
+    assert torch.equal(split.train, split_train(case()).train)
+    counts = torch.bincount(TRAIN[1][split.validation], minlength=10)
+    shares = torch.bincount(TRAIN[1], minlength=10) * 0.2
+    assert bool(((counts - shares).abs() <= 0.5).all())
+
+
+def test_last_batch_of_one_does_not_break_a_batch_norm():
+    odd = case(model=lambda: nn.Sequential(nn.Linear(64, 10), nn.BatchNorm1d(10)), batch_size=53)
+    # 160 of the 200 are trained on: three batches of 53 and one sample left over.
+    assert len(split_train(odd).train) % 53 == 1
+    result = quick({"a": odd})
+    assert result.variants[0].failures == 0
+
+
+def test_guessing_is_the_entropy_for_classes_and_the_variance_for_numbers():
+    share = np.bincount(TRAIN[1]) / 200
+    entropy = -(share * np.log(share)).sum()
+    assert chance_loss(case(), small(), torch.arange(200)) == pytest.approx(entropy, rel=1e-5)
+    inputs = TRAIN[0]
+    numbers = inputs.sum(1, keepdim=True)
+    regression = case(
+        model=lambda: nn.Linear(64, 1),
+        train=(inputs, numbers),
+        test=(inputs, numbers),
+        loss=nn.functional.mse_loss,
+    )
+    variance = float(numbers.numpy().astype(float).var())
+    found = chance_loss(regression, regression.model(), torch.arange(200))
+    assert found == pytest.approx(variance, rel=1e-4)
+
+
+# ---------------------------------------------------------------- the comparison
+
+
+def test_identical_variants_show_no_difference():
+    result = quick({"one": case(), "two": case()}, seeds=3)
+    assert result.answer == "no difference"
+    assert result.variant("two").difference.mean == 0.0
+    assert result.verdict.startswith("No difference")
+
+
+def test_effect_is_found_and_said():
+    """A network that is fed the answer beats one that is not."""
+    slow = case(optimizer=sgd(1e-4), epochs=4)
+    result = quick({"slow": slow, "fast": case(optimizer=sgd(0.5), epochs=4)}, seeds=3)
+    assert result.answer == "helped"
+    assert result.best == "fast"
+    assert result.verdict.startswith("Yes. Fast cures it, in every seed")
+    gap = result.variant("fast").difference
+    by_hand = [
+        a.test[-1] - b.test[-1]
+        for a, b in zip(result.variant("fast").runs, result.variant("slow").runs, strict=True)
+    ]
+    assert gap.mean == pytest.approx(statistics.fmean(by_hand))
+    assert gap.mean > 20
+    backwards = quick({"fast": case(optimizer=sgd(0.5), epochs=4), "slow": slow}, seeds=3)
+    assert backwards.answer == "worse"
+    assert backwards.verdict.startswith("No, it is worse")
+
+
+def test_every_variant_chooses_its_own_rate_on_validation():
+    grid = (0.001, 1.0)
+    result = quick(
+        {"a": case(epochs=4), "b": case(epochs=4, optimizer=sgd(100.0))}, learning_rates=grid
+    )
+    assert result.variant("a").factor == 1.0
+    assert result.variant("b").factor == 0.001
+    assert result.variant("b").learning_rate == pytest.approx(0.1)
+    assert [rate for rate, _ in result.variant("a").tried] == list(grid)
+    chosen = result.variant("a").runs
+    ends = [run.validation[-1] for run in chosen]
+    assert dict(result.variant("a").tried)[1.0] == pytest.approx(statistics.fmean(ends))
+
+
+def test_one_seed_proves_nothing():
+    result = quick({"slow": case(optimizer=sgd(1e-4)), "fast": case(optimizer=sgd(0.5))}, seeds=1)
+    assert result.answer == "no difference"
+    assert "One seed proves nothing" in dict(result.notes)
+    assert result.variant("fast").difference.low == -math.inf
+
+
+def test_controls_run_beside_on_the_same_grid():
+    result = compare({"plain": case(epochs=3)}, seeds=2, workers=0)
+    assert [v.name for v in result.variants] == ["plain", "better start", "shallow", "linear"]
+    assert [v.role for v in result.variants] == ["reference", *["control"] * 3]
+    assert result.variant("linear").parameters == 64 * 10 + 10
+    assert result.variant("shallow").parameters == 64 * 16 + 16 + 16 * 10 + 10
+    assert (result.answer, result.best) == (None, None)
+    assert result.variant("plain").against_linear.pairs == 2
+
+
+def test_own_controls_replace_and_what_cannot_be_built_is_said():
+    own = case(
+        controls={"linear": lambda: nn.Linear(64, 10, bias=False), "wide": lambda: small(64)}
+    )
+    built, missing = controls_of(own, small())
+    assert list(built) == ["wide", "better start", "shallow", "linear"]
+    assert len(list(built["linear"].model().parameters())) == 1
+    assert missing == ()
+    words = torch.randint(0, 9, (40, 5))
+    tokens = case(
+        model=lambda: nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(20, 2)),
+        train=(words, words[:, 0] % 2),
+        test=(words, words[:, 0] % 2),
+    )
+    built, missing = controls_of(tokens, tokens.model())
+    assert list(built) == ["better start"]
+    assert "No linear control" in " ".join(missing)
+
+
+def test_image_controls_fit():
+    images = (TRAIN[0].reshape(-1, 1, 8, 8), TRAIN[1])
+    net = case(
+        model=lambda: nn.Sequential(
+            nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10)
+        ),
+        train=images,
+        test=images,
+    )
+    built, missing = controls_of(net, net.model())
+    assert missing == ()
+    for control in built.values():
+        assert control.model()(images[0][:3]).shape == (3, 10)
+
+
+def test_diverging_and_failing_runs_are_outcomes():
+    wild = case(optimizer=sgd(1e20), epochs=5)
+    result = quick({"good": case(), "wild": wild, "film": case(model=lambda: Breaks(1.0))})
+    runs = result.variant("wild").runs
+    assert {run.status for run in runs} == {"diverged"}
+    assert all(len(run.train_loss) < 6 for run in runs)  # stopped before the last epoch
+    assert result.variant("wild").failures == 2
+    film = result.variant("film").runs[0]
+    assert film.status == "failed"
+    assert film.error == "RuntimeError: the projector is out of film"
+    assert math.isnan(result.variant("film").median)
+    assert result.variant("wild").difference.pairs == 2
+    assert "Some trainings broke down" in dict(result.notes)
+    assert Comparison.from_dict(json.loads(json.dumps(result.to_dict()))).best == result.best
+
+
+def test_reference_that_always_fails_is_an_error():
+    with pytest.raises(CaseError, match="out of film"):
+        quick({"film": case(model=lambda: Breaks(1.0)), "good": case()})
+
+
+def test_partly_failing_variant_counts_its_failures():
+    seeds = 6
+    expected = 0
+    for seed in range(seeds):
+        torch.manual_seed(seed)
+        expected += Breaks(0.5).bad
+    assert 0 < expected < seeds
+    result = quick({"good": case(), "some": case(model=lambda: Breaks(0.5))}, seeds=seeds)
+    assert result.variant("some").failures == expected
+    assert result.variant("some").difference.pairs == seeds
+
+
+def test_stalled_means_no_better_than_guessing():
+    result = quick({"deep": case(model=deep), "small": case(optimizer=sgd(0.5), epochs=2)})
+    assert result.variant("deep").stalled == 2
+    assert result.variant("small").stalled == 0
+    assert "Deep only guesses" in dict(result.notes)
+
+
+def test_loss_is_judged_where_there_are_no_classes():
+    inputs = TRAIN[0]
+    data = (inputs, inputs @ torch.linspace(-1, 1, 64).unsqueeze(1))
+    fields = {
+        "model": lambda: nn.Linear(64, 1),
+        "train": data,
+        "test": data,
+        "loss": nn.functional.mse_loss,
+    }
+    good, bad = case(**fields, optimizer=sgd(0.01)), case(**fields, optimizer=sgd(1e-6))
+    result = quick({"bad": bad, "good": good}, seeds=3)
+    assert (result.metric, result.higher_is_better, result.unit) == ("loss", False, "")
+    assert result.answer == "helped"
+    assert result.variant("good").difference.mean < 0
+    assert quick({"good": good, "bad": bad}, seeds=3).answer == "worse"
+
+
+def test_objective_dataset_and_metric_of_its_own():
+    inputs = TRAIN[0]
+    auto = case(
+        model=lambda: nn.Linear(64, 64),
+        train=TensorDataset(inputs),
+        test=TensorDataset(inputs),
+        loss=None,
+        objective=lambda model, batch: (model(batch[0]) - batch[0]).square().mean(),
+    )
+    result = compare({"auto": auto}, seeds=1, workers=0)
+    assert result.metric == "loss"
+    assert len(result.missing) == 3
+    scored = case(metric=lambda output, targets: float(len(targets)))
+    assert quick({"scored": scored}).variants[0].runs[0].test == (100.0, 100.0, 100.0)
+
+
+# ---------------------------------------------------------------- errors before anything runs
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "words"),
+    [
+        ({"model": lambda: nn.Linear(63, 10)}, ModelError, "does not go through"),
+        ({"model": nn.Identity}, ModelError, "no parameters"),
+        ({"model": lambda: "net"}, ModelError, "str"),
+        ({"loss": lambda o, t: o.detach().mean()}, LossError, "no gradient"),
+        ({"loss": lambda o, t: o.mean(1)}, LossError, "shape"),
+        ({"loss": lambda o, t: 3.0}, LossError, "float"),
+        ({"train": (TRAIN[0] * math.nan, TRAIN[1])}, BatchError, "NaN"),
+        (
+            {"optimizer": lambda p: torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)},
+            OptimizerError,
+            "none of the model's parameters",
+        ),
+    ],
+)
+def test_what_cannot_be_trained_fails_fast(changes, kind, words):
+    with pytest.raises(kind, match=words):
+        quick({"plain": case(), "bad": case(**changes)})
+
+
+def test_unequal_budgets_are_refused():
+    with pytest.raises(CaseError, match="epochs"):
+        quick({"a": case(), "b": case(epochs=3)})
+    with pytest.raises(CaseError, match="nothing to compare"):
+        quick({})
+    with pytest.raises(CaseError, match="seeds=0"):
+        quick({"a": case()}, seeds=0)
+
+
+# ---------------------------------------------------------------- cells, folders, processes
+
+
+def test_second_call_runs_nothing_and_more_seeds_run_only_those(tmp_path):
+    first = quick({"a": case(), "b": case()}, folder=tmp_path)
+    stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "cells").iterdir()}
+    steps: list[tuple[int, int]] = []
+    again = quick(
+        {"a": case(), "b": case()}, folder=tmp_path, progress=lambda d, t, _: steps.append((d, t))
+    )
+    assert steps == [(4, 4)]
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "cells").iterdir()} == stamps
+    assert again == first
+    assert read(tmp_path / "comparison.json") == first
+    steps.clear()
+    quick(
+        {"a": case(), "b": case()},
+        seeds=3,
+        folder=tmp_path,
+        progress=lambda d, t, _: steps.append((d, t)),
+    )
+    assert steps == [(4, 6), (5, 6), (6, 6)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"epochs": 3}, "epochs was 2, is 3"),
+        ({"batch_size": 16}, "batch size"),
+        ({"optimizer": sgd(0.2)}, "optimizer"),
+        ({"model": lambda: small(17)}, "model"),
+        ({"loss": lambda o, t: 2 * nn.functional.cross_entropy(o, t)}, "loss"),
+        ({"train": (TRAIN[0] + 0.001, TRAIN[1])}, "data"),
+        ({"learning_rates": (1.0, 2.0)}, "learning rate factors"),
+    ],
+)
+def test_changed_configuration_is_refused(tmp_path, changes, words):
+    quick({"a": case()}, seeds=1, folder=tmp_path)
+    with pytest.raises(RunError, match=words) as caught:
+        quick({"a": case(**changes)}, seeds=1, folder=tmp_path)
+    assert "another folder" in str(caught.value)
+    forget(tmp_path)
+    quick({"a": case(**changes)}, seeds=1, folder=tmp_path)
+
+
+def test_damaged_cells_are_found(tmp_path):
+    quick({"a": case()}, seeds=1, folder=tmp_path)
+    (path,) = (tmp_path / "cells").iterdir()
+    whole = path.read_text()
+    for broken in (whole[: len(whole) // 2], "", "[]", whole.replace('"seed": 0', '"seed": 1')):
+        path.write_text(broken)
+        with pytest.raises(RunError, match=r"damaged.*Delete this file"):
+            quick({"a": case()}, seeds=1, folder=tmp_path)
+    number = json.loads(whole)["run"]["test"][-1]
+    path.write_text(whole.replace(repr(number), "99.9"))
+    with pytest.raises(RunError, match="checksum"):
+        quick({"a": case()}, seeds=1, folder=tmp_path)
+    path.unlink()
+    quick({"a": case()}, seeds=1, folder=tmp_path)
+    assert json.loads(path.read_text())["run"]["test"][-1] == number
+
+
+def test_processes_threads_and_this_process_agree(tmp_path):
+    def contents(workers: int | Executor | None) -> list[tuple]:
+        result = compare({"a": case()}, seeds=2, controls=False, workers=workers)
+        return [(run.train_loss, run.test) for v in result.variants for run in v.runs]
+
+    here = contents(0)
+    assert contents(2) == here
+    with ThreadPoolExecutor(2) as pool:
+        assert contents(pool) == here
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        assert contents(pool) == here
+
+
+def test_this_process_keeps_its_random_numbers_and_threads():
+    threads = torch.get_num_threads()
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    quick({"a": case()}, seeds=1, folder=None)
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.get_num_threads() == threads
+
+
+def die() -> nn.Module:
+    """Kill the process that builds it, unless that is the one that checks the case."""
+    if os.environ.get("SKIPWAY_TEST_PARENT") != str(os.getpid()):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return small()
+
+
+def test_dying_worker_is_an_error_and_not_a_hang(tmp_path, monkeypatch):
+    monkeypatch.setenv("SKIPWAY_TEST_PARENT", str(os.getpid()))
+    with pytest.raises(RunError, match="worker process died"):
+        compare({"a": case(model=die)}, seeds=2, workers=1, controls=False, folder=tmp_path)
+    assert not list(tmp_path.glob(".job-*"))
+
+
+PROGRAM = textwrap.dedent("""
+    import sys, time, torch
+    from torch import nn
+    from skipway import Case, compare
+
+    def model():
+        time.sleep(0.15)  # so that there is a middle to be killed in
+        return nn.Linear(4, 2)
+
+    x = torch.randn(40, 4, generator=torch.Generator().manual_seed(0))
+    case = Case(model=model, train=(x, (x[:, 0] > 0).long()), test=(x, (x[:, 0] > 0).long()),
+                loss=nn.functional.cross_entropy, epochs=1, learning_rates=(1.0,),
+                optimizer=lambda p: torch.optim.SGD(p, lr=0.1))
+    steps = []
+    result = compare({"a": case, "b": case}, seeds=8, controls=False, folder=sys.argv[1],
+                     workers=int(sys.argv[2]), progress=lambda d, t, w: steps.append(d))
+    print(steps[0], steps[-1], len(result.variants[0].runs))
+""")
+
+
+@pytest.fixture
+def program(tmp_path) -> Iterator[Path]:
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM)
+    yield path
+
+
+def _wait_for_cells(folder: Path, count: int, process: subprocess.Popen) -> int:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        done = len(list((folder / "cells").glob("*.json")))
+        if done >= count:
+            return done
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.02)
+    raise AssertionError("no cell was finished")
+
+
+@pytest.mark.parametrize(
+    ("workers", "number"), [("0", signal.SIGKILL), ("2", signal.SIGKILL), ("2", signal.SIGINT)]
+)
+def test_killed_run_goes_on_where_it_stopped(tmp_path, program, workers, number):
+    folder = tmp_path / "run"
+    command = [sys.executable, str(program), str(folder), workers]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        done = _wait_for_cells(folder, 3, process)
+        process.send_signal(number)
+        process.stdout.read()  # ends when no process of this run is left
+        assert process.wait(60) != 0
+    kept = len(list((folder / "cells").glob("*.json")))
+    assert done <= kept < 16
+    again = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert again.stdout.split() == [str(kept), "16", "8"]
