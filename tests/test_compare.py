@@ -11,7 +11,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -220,7 +219,7 @@ def test_evaluation_covers_the_whole_set_and_leaves_modes_alone():
     loss, accuracy = evaluate(many, "accuracy", model, many.train, torch.arange(600))
     assert [module.training for module in model] == [True, True, False]
     model.eval()
-    output = model(many.train[0])
+    output = model(many.train[0]).detach()
     assert loss == pytest.approx(
         float(nn.functional.cross_entropy(output, many.train[1])), rel=1e-5
     )
@@ -357,8 +356,9 @@ def test_image_controls_fit():
 
 
 def test_diverging_and_failing_runs_are_outcomes():
-    wild = case(optimizer=sgd(1e20), epochs=5)
-    result = quick({"good": case(), "wild": wild, "film": case(model=lambda: Breaks(1.0))})
+    good, wild = case(epochs=5), case(optimizer=sgd(1e20), epochs=5)
+    film = case(model=lambda: Breaks(1.0), epochs=5)
+    result = quick({"good": good, "wild": wild, "film": film})
     runs = result.variant("wild").runs
     assert {run.status for run in runs} == {"diverged"}
     assert all(len(run.train_loss) < 6 for run in runs)  # stopped before the last epoch
@@ -583,10 +583,10 @@ PROGRAM = textwrap.dedent("""
 
 
 @pytest.fixture
-def program(tmp_path) -> Iterator[Path]:
+def program(tmp_path) -> Path:
     path = tmp_path / "program.py"
     path.write_text(PROGRAM)
-    yield path
+    return path
 
 
 def _wait_for_cells(folder: Path, count: int, process: subprocess.Popen) -> int:
@@ -617,3 +617,8 @@ def test_killed_run_goes_on_where_it_stopped(tmp_path, program, workers, number)
     assert done <= kept < 16
     again = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert again.stdout.split() == [str(kept), "16", "8"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "cells",
+        "comparison.json",
+        "run.json",
+    ]

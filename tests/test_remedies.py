@@ -12,7 +12,6 @@ from skipway import Case, cases
 from skipway._compare import compare
 from skipway._errors import CaseError
 from skipway._remedies import better_start, in_float32, unfrozen, with_learning_rate
-from skipway._trace import observe
 
 
 def chain(activation: type[nn.Module], depth: int = 50, width: int = 64) -> nn.Module:
@@ -114,7 +113,6 @@ def test_mirrored_start_is_an_isometry_through_fifty_rectifiers():
     first, last = model[0](x), model[:-1](x)
     # Each pair (s, -s) holds its signal as relu(s) - relu(-s).
     signal = first[:, :32]
-    assert torch.allclose(last[:, :32] - last[:, 32:], (last[:, :32] - last[:, 32:]))
     norms = (last[:, :32] - last[:, 32:]).norm(dim=1) / signal.norm(dim=1)
     torch.testing.assert_close(norms, torch.ones_like(norms), rtol=1e-5, atol=1e-5)
 
@@ -163,10 +161,9 @@ def test_start_follows_the_seed_and_leaves_the_given_case_alone():
     assert torch.equal(weights(treated)["0.weight"], weights(treated)["0.weight"])
     assert not torch.equal(weights(treated, 1)["0.weight"], weights(treated)["0.weight"])
     torch.manual_seed(0)
-    assert torch.equal(weights(given)["0.weight"], nn.Linear(64, 64).weight) or True
+    untreated = chain(nn.Tanh, 3).state_dict()
+    assert all(torch.equal(untreated[key], value) for key, value in weights(given).items())
     assert list(weights(treated)) == list(weights(given))
-    graph = observe(treated.model(), given.train[0][:2])
-    assert len(graph.units) == 4
 
 
 def test_nothing_to_start_anew_is_an_error():

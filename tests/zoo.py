@@ -56,8 +56,9 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)
-        x += self.b(F.relu(self.a(x)))
-        return self.head(x)
+        y = self.b(F.relu(self.a(x)))
+        y += x
+        return self.head(y)
 
 
 class Shared(nn.Module):

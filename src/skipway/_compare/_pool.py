@@ -6,6 +6,8 @@ import importlib.machinery
 import os
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from contextlib import contextmanager
@@ -18,6 +20,8 @@ from .._errors import CaseError, RunError
 from .._results import Run
 from ._cells import Cell
 from ._work import Job, run_cell, run_shipped
+
+_JOB = ".job-"
 
 
 def run_all(
@@ -79,7 +83,9 @@ def _processes(count: int) -> Iterator[Executor]:
     from loky import get_reusable_executor
 
     # Unlike the standard library's, these processes need no `if __name__ == "__main__"`.
-    pool: Any = get_reusable_executor(max_workers=count, timeout=20)
+    pool: Any = get_reusable_executor(
+        max_workers=count, timeout=20, initializer=_end_with_parent, initargs=(os.getpid(),)
+    )
     try:
         yield pool
     except BaseException:
@@ -88,9 +94,26 @@ def _processes(count: int) -> Iterator[Executor]:
         raise
 
 
+def _end_with_parent(parent: int) -> None:
+    """End this worker soon after `parent` is gone.
+
+    A parent that is killed cannot stop its workers, which would train on for nobody.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    if os.getppid() == parent:
+        threading.Thread(target=watch, daemon=True).start()
+
+
 @contextmanager
 def _shipped(job: Job, folder: Path) -> Iterator[Path]:
-    handle, name = tempfile.mkstemp(dir=folder, prefix=".job-", suffix=".pickle")
+    for left in folder.glob(f"{_JOB}*"):
+        left.unlink(missing_ok=True)  # of a run that was killed
+    handle, name = tempfile.mkstemp(dir=folder, prefix=_JOB, suffix=".pickle")
     path = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:

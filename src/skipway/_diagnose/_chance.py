@@ -84,7 +84,7 @@ def _refined(loss_fn: Loss, start: Tensor, output: Tensor, targets: Tensor) -> f
 
     try:
         with torch.enable_grad():
-            search.step(closure)
+            search.step(closure)  # type: ignore[no-untyped-call]
     except Exception:
         # Not every loss can be differentiated in this way; the best guess stands.
         return best

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
-from .._case import Loss, Objective, loss_of, take
-from .._errors import LossError, ModelError, SkipwayError
+from .._case import Loss, Objective
 from .._results import Diagnosis
 from .._trace import untouched
-from .._trace._probe import Probe, probe
-from . import _thresholds as limit
-from ._chance import best_constant_loss
 from ._check import check_batch, check_model, check_optimizer, check_task
-from ._dependence import dependence
-from ._facts import Facts, Stepped, Tried
+from ._facts import Facts
 from ._judgement import Judgement
-from ._measure import read_layers
-from ._step import Move, summed, take_step
-from ._trial import search_rate, try_steps
+from ._task import Task
 from ._verdict import absent, first_look, last_look
-from ._words import listed
 
 
 def diagnose(
@@ -78,7 +67,7 @@ def diagnose(
     size = check_batch(batch, pair=objective is None)
     model = getattr(model, "_orig_mod", model)  # what torch.compile wrapped
     check_optimizer(optimizer, model)
-    task = _Task(model, batch, loss_fn, objective, optimizer, max(size, 1), steps)
+    task = Task(model, batch, loss_fn, objective, optimizer, max(size, 1), steps)
     with untouched(model):
         facts = task.measure()
         found = first_look(facts)
@@ -88,185 +77,7 @@ def diagnose(
     return _diagnosis(facts, found, task.notes, when)
 
 
-@dataclass
-class _Task:
-    """What is to be diagnosed, and the notes on what could not be."""
-
-    model: nn.Module
-    batch: Any
-    loss_fn: Loss | None
-    objective: Objective | None
-    optimizer: Optimizer | None
-    size: int
-    steps: int
-    notes: list[str] = field(default_factory=list)
-    output: Any = None
-
-    def evaluate(self, model: nn.Module) -> Tensor:
-        """Return the loss of the whole batch."""
-        return self.loss_on(model, self.batch)
-
-    def loss_on(self, model: nn.Module, batch: Any) -> Tensor:
-        """Return the loss of a batch, what goes wrong in the loss itself explained."""
-        return loss_of(model, batch, self._judge if self.loss_fn else None, self.objective)
-
-    def _judge(self, output: Any, targets: Any) -> Tensor:
-        assert self.loss_fn is not None
-        self.output = output
-        try:
-            return self.loss_fn(output, targets)
-        except Exception as error:
-            raise LossError(
-                f"The loss function raised {type(error).__name__} on an output of "
-                f"{_shape(output)} and targets of {_shape(targets)}: {error}"
-            ) from error
-
-    def measure(self) -> Facts:
-        """Return what one pass and one step say."""
-        seen = self._probe()
-        output, self.output = self.output, None
-        chance = None
-        if self.loss_fn is not None:
-            chance = best_constant_loss(self.loss_fn, output, self.batch[1])
-        moves, epsilon = self._step(seen)
-        held = None if self.optimizer is None else _held(self.optimizer)
-        facts = read_layers(
-            self.model, seen, moves, held, batch=self.size, chance=chance
-        )
-        self._note(facts, seen)
-        return replace(
-            facts,
-            step=None if moves is None else self._summed(moves, epsilon, facts),
-            learning_rate=_learning_rate(self.optimizer),
-            optimizer=None if self.optimizer is None else type(self.optimizer).__name__,
-        )
-
-    def _probe(self) -> Probe:
-        try:
-            seen = probe(self.model, lambda: self.evaluate(self.model), self.size)
-        except SkipwayError:
-            raise
-        except Exception as error:
-            raise LossError(
-                f"The objective raised {type(error).__name__}: {error}. Check that "
-                "objective(model, batch) runs by itself."
-            ) from error
-        if not seen.graph.units:
-            raise ModelError(
-                f"No layer of the model ({type(self.model).__name__}) multiplies by a weight "
-                "in this pass, so there is nothing to follow. Check that forward uses its layers."
-            )
-        learns = any(p.requires_grad for p in self.model.parameters())
-        if learns and not seen.connected and seen.cut is None:
-            raise LossError(
-                "The loss carries no gradient, though the model's output does. Something between "
-                "them cuts it off: .item(), .detach(), argmax, NumPy. Compute the loss in torch."
-            )
-        return seen
-
-    def _step(self, seen: Probe) -> tuple[dict[str, Move] | None, float | None]:
-        if self.optimizer is None:
-            self.notes.append(
-                "Without an optimizer the size of the steps, rounding and weight decay could "
-                "not be judged."
-            )
-            return None, None
-        try:
-            return take_step(self.model, self.optimizer, seen.gradients)
-        except Exception as error:
-            # An optimizer of any make may need a closure or refuse to be copied.
-            self.notes.append(
-                f"{type(self.optimizer).__name__} could not take a step on a copy "
-                f"({type(error).__name__}: {error}), so its steps were not judged."
-            )
-            return None, None
-
-    def _summed(self, moves: dict[str, Move], epsilon: float | None, facts: Facts) -> Stepped:
-        return summed(moves, epsilon, abs(facts.loss) or 1.0)
-
-    def _note(self, facts: Facts, seen: Probe) -> None:
-        if facts.relative:
-            self.notes.append(
-                "The loss is not positive, so it is no measure of what is left to learn: "
-                "elasticities are relative to the largest one."
-            )
-        if facts.zero_started:
-            self.notes.append(
-                f"{listed(facts.zero_started)} starts at exactly zero, so nothing comes through "
-                "it in the first step. Look again after a few steps."
-            )
-        aside = [
-            layer.name
-            for layer in facts.layers
-            if seen.gradients.get(f"{layer.name}.weight", 0) is None
-            and layer.name not in (*facts.frozen, *facts.cut_off)
-        ]
-        if aside:
-            self.notes.append(f"{listed(aside)} had no part in this loss.")
-
-    def try_further(self, facts: Facts) -> Facts:
-        """Return the facts with what a few steps on a copy say."""
-        if self.optimizer is None or facts.step is None or self.steps < 1:
-            return facts
-        try:
-            tried = self._try(self.optimizer, facts.step)
-            tried = self._test_labels(self.optimizer, tried, facts)
-        except Exception as error:
-            # A model that cannot be copied is still diagnosed, from one step.
-            self.notes.append(
-                f"No further steps could be tried on a copy ({type(error).__name__}: {error})."
-            )
-            return facts
-        return replace(facts, tried=tried)
-
-    def _try(self, optimizer: Optimizer, step: Stepped) -> Tried:
-        losses, _ = try_steps(self.model, optimizer, self.evaluate, self.steps)
-        tried = Tried(start=losses[0], end=losses[-1], steps=self.steps)
-        outside = not limit.SLOW <= step.planned <= limit.FAST
-        if (not outside and tried.end <= tried.start) or step.planned <= 0:
-            return tried
-        aim = limit.GOOD / step.planned
-        rate, end = search_rate(self.model, optimizer, self.evaluate, self.steps, aim)
-        return replace(tried, best_rate=rate, best_end=end)
-
-    def _test_labels(self, optimizer: Optimizer, tried: Tried, facts: Facts) -> Tried:
-        if not self._can_test_labels() or not facts.chance:
-            return tried
-        inputs, targets = self.batch
-        value = dependence(inputs, targets)
-        tried = replace(tried, dependence=value)
-        if value < limit.INDEPENDENT:
-            return tried
-        half = self.size // 2
-        first, second = (
-            take(self.batch, index) for index in torch.arange(2 * half).split(half)
-        )
-        inside, outside = try_steps(
-            self.model,
-            optimizer,
-            lambda model: self.loss_on(model, first),
-            5 * self.steps,
-            also=lambda model: self.loss_on(model, second),
-        )
-        return replace(
-            tried, held_in=inside[-1] / facts.chance, held_out=min(outside) / facts.chance
-        )
-
-    def _can_test_labels(self) -> bool:
-        if self.loss_fn is None or self.size < limit.ENOUGH_SAMPLES:
-            return False
-        inputs, targets = self.batch
-        return (
-            isinstance(inputs, Tensor)
-            and isinstance(targets, Tensor)
-            and inputs.is_floating_point()
-            and len(inputs) == len(targets)
-        )
-
-
-def _diagnosis(
-    facts: Facts, found: list[Judgement], notes: list[str], when: str
-) -> Diagnosis:
+def _diagnosis(facts: Facts, found: list[Judgement], notes: list[str], when: str) -> Diagnosis:
     main = found[0]
     return Diagnosis(
         cause=main.finding.cause,
@@ -289,19 +100,3 @@ def _diagnosis(
         relative=facts.relative,
         notes=tuple(notes),
     )
-
-
-def _held(optimizer: Optimizer) -> set[int]:
-    return {id(p) for group in optimizer.param_groups for p in group["params"]}
-
-
-def _learning_rate(optimizer: Optimizer | None) -> float | None:
-    return None if optimizer is None else float(optimizer.param_groups[0].get("lr", float("nan")))
-
-
-def _shape(value: Any) -> str:
-    if isinstance(value, Tensor):
-        return f"shape {tuple(value.shape)}"
-    return f"type {type(value).__name__}"
-
-

@@ -96,6 +96,10 @@ class Facts:
     optimizer: str | None = None
     step: Stepped | None = None
     tried: Tried | None = None
+    same_targets: bool = False
+    """One constant answer is right for the whole batch."""
+    sizes: tuple[float, ...] = ()
+    """Root mean square of each layer's output, in the order of `layers`."""
     unchanged: tuple[tuple[str, int], ...] = ()
     """Layer and how many of its weights the step left exactly as they were."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -16,22 +15,8 @@ from .._trace._numbers_at import Numbers, norm
 from .._trace._probe import Probe, UnitProbe
 from . import _thresholds as limit
 from ._facts import Facts
+from ._faults import Weight, with_faults
 from ._step import Move
-from ._words import code
-
-
-@dataclass(frozen=True)
-class _Weight:
-    """The numbers of one parameter: its own norm, its gradient's, and whether it may learn."""
-
-    norm: float
-    gradient: float
-    with_gradient: int
-    size: int
-    reached: bool
-    requires_grad: bool
-    held: bool
-    narrow: int
 
 
 def read_layers(
@@ -53,7 +38,7 @@ def read_layers(
         batch: how many samples.
         chance: loss of the best constant output.
     """
-    relative = not seen.loss > 0 or (chance is not None and chance <= 0)
+    relative = seen.loss <= 0 or (chance is not None and chance < 0)
     scale = _scale(seen, relative)
     weights = _weights(model, seen.gradients, held)
     first_name = _first_names(model)
@@ -68,13 +53,20 @@ def read_layers(
         batch=batch,
         loss=seen.loss,
         chance=chance,
-        skill=None if relative or not chance else seen.loss / chance,
+        skill=_skill(seen.loss, chance, relative),
         relative=relative,
         growth=_growth(seen),
         arriving=_arriving(seen),
         dtype=_dtype(model),
+        sizes=tuple(seen.units[layer.name].rms for layer in layers),
     )
-    return _with_faults(facts, model, seen, weights, first_name, moves, held is not None)
+    return with_faults(facts, model, seen, weights, first_name, moves, held is not None)
+
+
+def _skill(loss: float, chance: float | None, relative: bool) -> float | None:
+    if relative or not chance or not math.isfinite(loss):
+        return None
+    return loss / chance
 
 
 def _scale(seen: Probe, relative: bool) -> float:
@@ -92,7 +84,7 @@ def _first_names(model: nn.Module) -> dict[str, str]:
 
 def _weights(
     model: nn.Module, gradients: Mapping[str, Tensor | None], held: set[int] | None
-) -> dict[str, _Weight]:
+) -> dict[str, Weight]:
     numbers = Numbers()
     named = dict(model.named_parameters())
     for index, (name, parameter) in enumerate(named.items()):
@@ -104,7 +96,7 @@ def _weights(
             numbers.put("with_gradient", index, (values != 0).sum())
     read = numbers.resolve()
     return {
-        name: _Weight(
+        name: Weight(
             norm=read["norm"][index],
             gradient=read.get("gradient", {}).get(index, 0.0),
             with_gradient=round(read.get("with_gradient", {}).get(index, 0.0)),
@@ -123,7 +115,7 @@ def _reading(
     seen: Probe,
     elasticity: Mapping[str, float],
     scale: float,
-    weights: Mapping[str, _Weight],
+    weights: Mapping[str, Weight],
     moves: Mapping[str, Move] | None,
     first_name: Mapping[str, str],
 ) -> LayerReading:
@@ -158,7 +150,7 @@ def _reading(
 
 
 def _decades_lost(
-    graph: Graph, unit: Unit, elasticity: Mapping[str, float], weight: _Weight, raw: UnitProbe
+    graph: Graph, unit: Unit, elasticity: Mapping[str, float], weight: Weight, raw: UnitProbe
 ) -> float:
     if not raw.reached and not weight.requires_grad:
         return 0.0  # nothing before it learns, so no gradient was sent here
@@ -181,7 +173,7 @@ def _state(lost: float, trainable: bool, move: Move | None) -> State:
     return "fading" if lost > limit.FADING else "arrives"
 
 
-def _still(weight: _Weight) -> Move:
+def _still(weight: Weight) -> Move:
     return Move(weight.size, weight.with_gradient, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
@@ -189,9 +181,7 @@ def _ratio(part: float, whole: float) -> float | None:
     return part / whole if whole else None
 
 
-def _progress(
-    moves: Mapping[str, Move] | None, names: Sequence[str], scale: float
-) -> float | None:
+def _progress(moves: Mapping[str, Move] | None, names: Sequence[str], scale: float) -> float | None:
     if moves is None:
         return None
     return sum(moves[name].progress for name in dict.fromkeys(names) if name in moves) / scale
@@ -212,112 +202,3 @@ def _dtype(model: nn.Module) -> str:
     for parameter in model.parameters():
         sizes[parameter.dtype] += parameter.numel()
     return str(sizes.most_common(1)[0][0]).removeprefix("torch.")
-
-
-def _with_faults(
-    facts: Facts,
-    model: nn.Module,
-    seen: Probe,
-    weights: Mapping[str, _Weight],
-    first_name: Mapping[str, str],
-    moves: Mapping[str, Move] | None,
-    optimizer: bool,
-) -> Facts:
-    own = {unit.name: first_name[unit.parameters[0]] for unit in seen.graph.units}
-    zero = [n for n, p in own.items() if weights[p].norm == 0 and weights[p].gradient > 0]
-    moved = moves or {}
-    return replace(
-        facts,
-        unfit=tuple(name for name, each in weights.items() if not math.isfinite(each.norm)),
-        non_finite=_non_finite(seen),
-        bad_gradient=_bad_gradient(seen),
-        cut=_cut(seen),
-        cut_off=_cut_off(seen, own, weights),
-        frozen=tuple(n for n, p in own.items() if not weights[p].requires_grad),
-        unheld=tuple(n for n, p in own.items() if weights[p].requires_grad and not weights[p].held),
-        zero_started=tuple(zero),
-        weak_everywhere=not zero and _weak_everywhere(facts, own, weights),
-        through_time=_through_time(facts, seen.graph),
-        unchanged=tuple(
-            (n, moved[p].size - moved[p].changed if p in moved else weights[p].size)
-            for n, p in own.items()
-            if optimizer
-        ),
-    )
-
-
-def _weak_everywhere(
-    facts: Facts, own: Mapping[str, str], weights: Mapping[str, _Weight]
-) -> bool:
-    """Tell whether no layer could change the loss, even if its weights had a usual size.
-
-    A head that merely starts small has a small output, but its own weights get a whole gradient.
-    """
-    if facts.relative:
-        return False
-    layers = [layer for layer in facts.reached if layer.trainable]
-    return bool(layers) and all(
-        layer.elasticity < limit.WEAK_EVERYWHERE
-        and layer.gradient * max(layer.weight, weights[own[layer.name]].narrow ** 0.5)
-        < limit.WEAK_EVERYWHERE * facts.loss
-        for layer in layers
-    )
-
-
-def _through_time(facts: Facts, graph: Graph) -> bool:
-    dying = {layer.name for layer in facts.dying}
-    modules = Counter(u.module for u in graph.units if u.name in dying and u.shared)
-    return bool(modules) and modules.most_common(1)[0][1] > len(dying) / 3
-
-
-def _layer_before(graph: Graph, index: int) -> str:
-    names = [unit.name for unit in graph.units if unit.node <= index]
-    return names[-1] if names else "the input"
-
-
-def _non_finite(seen: Probe) -> str | None:
-    if seen.non_finite is None:
-        return None if math.isfinite(seen.loss) else "in the loss itself, behind the last layer"
-    node = seen.graph.nodes[seen.non_finite]
-    own = [unit.name for unit in seen.graph.units if unit.node == node.index]
-    if own:
-        return f"in the output of {code(own[0])}"
-    place = f"in {code(node.op)}"
-    return f"{place}, behind {code(_layer_before(seen.graph, node.index))}"
-
-
-def _bad_gradient(seen: Probe) -> str | None:
-    bad = [name for name, unit in seen.units.items() if not math.isfinite(unit.gradient)]
-    if bad:
-        return bad[-1]
-    for name, gradient in seen.gradients.items():
-        if gradient is not None and not bool(torch.isfinite(norm(gradient))):
-            return name
-    return None
-
-
-def _cut(seen: Probe) -> str | None:
-    if seen.cut is None:
-        return None
-    node = seen.graph.nodes[seen.cut]
-    what = {"detach": "a `detach`", "get": "a `.data`", "numpy": "a `numpy`"}.get(node.op)
-    if what is None:
-        what = f"{code(node.op)}, which runs without a gradient (`torch.no_grad`?),"
-    own = [unit.name for unit in seen.graph.units if unit.node == node.index]
-    if own:
-        return f"{what} in {code(own[0])}"
-    where = f" in {code(node.module)}" if node.module else ""
-    return f"{what}{where} behind {code(_layer_before(seen.graph, node.index))}"
-
-
-def _cut_off(
-    seen: Probe, own: Mapping[str, str], weights: Mapping[str, _Weight]
-) -> tuple[str, ...]:
-    graph = seen.graph
-    found = []
-    for unit in graph.units:
-        weight = weights[own[unit.name]]
-        used = any(o == unit.node or graph.feeds(unit.node, o) for o in graph.outputs)
-        if weight.requires_grad and not weight.reached and (used or seen.cut is not None):
-            found.append(unit.name)
-    return tuple(found)

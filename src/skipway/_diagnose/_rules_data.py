@@ -12,7 +12,7 @@ from ._words import code, percent
 
 def no_signal(facts: Facts) -> Judgement | None:
     """Targets that the inputs say nothing about."""
-    if facts.chance is not None and facts.chance <= 1e-12 * max(1.0, abs(facts.loss)):
+    if facts.same_targets:
         return _all_the_same(facts)
     tried = facts.tried
     if tried is None or tried.dependence is None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 from .._numbers import count, prose
-from .._results import Finding, LayerReading, Treatment
+from .._results import Finding
 from . import _thresholds as limit
 from ._facts import Facts
 from ._judgement import Judgement
-from ._words import code, decades, percent, plural, power, rate, span
+from ._words import code, percent, span
 
 
 def dead_units(facts: Facts) -> Judgement | None:
@@ -18,9 +16,7 @@ def dead_units(facts: Facts) -> Judgement | None:
     if not dead:
         return None
     blocking = [
-        layer
-        for layer in dead
-        if layer.elasticity == 0 or layer.decades_lost >= limit.FADING
+        layer for layer in dead if layer.elasticity == 0 or layer.decades_lost >= limit.FADING
     ]
     worst = max(dead, key=lambda layer: layer.silent or 0)
     names = tuple(layer.name for layer in dead)
@@ -79,173 +75,6 @@ def saturation(facts: Facts) -> Judgement | None:
         "flat ends of the activation. There its slope is next to nothing, and so is every "
         "gradient that has to pass.",
         place=worst.name,
-    )
-
-
-def vanishing(facts: Facts) -> Judgement | None:
-    """The gradient shrinks from layer to layer on its way back."""
-    dying = facts.dying
-    if facts.zero_started and any(math.isinf(layer.decades_lost) for layer in dying):
-        return None
-    if not dying and not facts.weak_everywhere:
-        return None
-    if not dying:
-        return _shrinking_together(facts)
-    layer, single = facts.weakest, _single_layer(facts)
-    names = tuple(each.name for each in sorted(dying, key=lambda each: each.elasticity))
-    treatment = _treatment(facts, single)
-    return Judgement(
-        Finding(
-            cause="vanishing",
-            title=_vanishing_title(facts, single),
-            place=_vanishing_place(facts, single),
-            evidence=_vanishing_evidence(facts),
-            remedy=_vanishing_remedy(facts, treatment, single),
-            sure=_vanishing_sure(facts),
-            treatment=treatment,
-            layers=names,
-        ),
-        headline="The gradient dies on its way back.",
-        summary=_vanishing_summary(facts, layer),
-        place=layer.name,
-    )
-
-
-def _single_layer(facts: Facts) -> str | None:
-    """Return the layer at which most of the decades are lost, if there is one."""
-    total, layers = facts.worst.decades_lost, facts.reached
-    if math.isinf(total):
-        return None
-    drops = {
-        later.name: earlier.decades_lost - later.decades_lost
-        for earlier, later in zip(layers, layers[1:], strict=False)
-    }
-    name = max(drops, key=lambda each: drops[each], default=None)
-    if name is None or drops[name] < limit.SINGLE_LAYER_SHARE * total:
-        return None
-    return name
-
-
-def _treatment(facts: Facts, single: str | None) -> Treatment:
-    if single is not None or not facts.judged_by_depth:
-        return "initialisation"
-    identities = [skip for skip in facts.skips if skip.kind in ("identity", "concatenation")]
-    # With skips across most of its layers already, another one changes nothing.
-    return "normalisation" if len(identities) * 4 > len(facts.layers) else "skip"
-
-
-def _vanishing_title(facts: Facts, single: str | None) -> str:
-    if single is not None:
-        return f"The gradient is lost at {code(single)}"
-    if facts.through_time:
-        return "The gradient vanishes through time"
-    return "The gradient vanishes through depth"
-
-
-def _vanishing_place(facts: Facts, single: str | None) -> str:
-    last, worst = facts.layers[-1].name, facts.worst
-    if single is not None:
-        return f"{code(single)}: what arrives behind it does not get past it."
-    steps = max(1, sum(1 for layer in facts.layers if layer.elasticity >= worst.elasticity) - 1)
-    if math.isinf(worst.decades_lost):
-        return f"{code(last)} to {code(worst.name)}."
-    each = worst.decades_lost / steps
-    what = "step of time" if facts.through_time else "layer"
-    return (
-        f"{code(last)} to {code(worst.name)}, about {prose(each)} decades at each {what}. No "
-        f"single {what} is to blame."
-    )
-
-
-def _vanishing_evidence(facts: Facts) -> str:
-    worst = facts.worst
-    top = max(layer.elasticity for layer in facts.layers)
-    text = f"The elasticity falls from {prose(top)} to {prose(worst.elasticity)}"
-    if not math.isinf(worst.decades_lost):
-        text += f", {decades(worst.decades_lost)}"
-    text += f". More than {limit.DYING:g} counts as dying: "
-    dying = len(facts.dying)
-    return f"{text}{count(dying)} of {plural(len(facts.layers), 'layer')}."
-
-
-def _vanishing_remedy(facts: Facts, treatment: Treatment, single: str | None) -> str:
-    if treatment == "skip":
-        what = "a skip across every two steps" if facts.through_time else "Two layers a skip"
-        text = "A skip across every two layers"
-        if facts.through_time:
-            text = f"{what[0].upper()}{what[1:]} of time, or a gated cell (LSTM, GRU)"
-        lost = facts.worst.decades_lost
-        if facts.learning_rate and not math.isinf(lost):
-            text += ". No learning rate would do: it would have to be about "
-            text += f"{power(lost)} times larger for the first layers"
-        return f"{text}."
-    if treatment == "normalisation":
-        return (
-            "The network has skips already, and the stream itself shrinks. Keep the skip path "
-            "free of factors below one, or put a normalisation in front of each block."
-        )
-    where = f"of {code(single)}" if single is not None else "of these layers"
-    return (
-        f"Start the weights {where} larger (kaiming_normal_ for ReLU, xavier_normal_ for tanh). "
-        "The network is not deep enough for a skip to be the first answer."
-        if single is None
-        else f"Start the weights {where} larger (kaiming_normal_ for ReLU, xavier_normal_ for "
-        "tanh), or take out the factor that shrinks the signal there."
-    )
-
-
-def _vanishing_sure(facts: Facts) -> str:
-    if facts.relative:
-        return (
-            "Likely. The loss is not positive, so only the fall along the network can be "
-            "judged, not its level."
-        )
-    if facts.worst.elasticity > limit.WEAK / 10:
-        return "Likely. It is near the limit, where Adam still trains and SGD does not."
-    return "Certain for this batch; it is measured in float64 and does not depend on the loss's scale."
-
-
-def _vanishing_summary(facts: Facts, layer: LayerReading) -> str:
-    text = f"What reaches {code(layer.name)} is {prose(layer.gradient)}."
-    still = dict(facts.unchanged).get(layer.name, 0)
-    lost = not layer.moved and layer.with_gradient > 0 and layer.trainable
-    if facts.learning_rate is not None and lost and still:
-        return (
-            f"{text} At a learning rate of {rate(facts.learning_rate)} the step is so small that "
-            f"{facts.dtype} rounds it away: {count(still)} of {plural(layer.weights, 'weight')} "
-            f"{'stays' if still == 1 else 'stay'} exactly what they were."
-        )
-    fall = "" if math.isinf(facts.worst.decades_lost) else (
-        f" {decades(facts.worst.decades_lost)[0].upper()}{decades(facts.worst.decades_lost)[1:]} "
-        f"are lost between {code(facts.layers[-1].name)} and {code(facts.worst.name)}:"
-        " the first layers hardly move while the last ones learn."
-    )
-    return text + (fall or " Nothing of the gradient gets through to the first layers.")
-
-
-def _shrinking_together(facts: Facts) -> Judgement:
-    layer = facts.weakest
-    top = max(each.elasticity for each in facts.layers)
-    deep = facts.judged_by_depth
-    return Judgement(
-        Finding(
-            cause="vanishing",
-            title="Signal and gradient shrink together",
-            place=f"{span([each.name for each in facts.layers], len(facts.layers))}.",
-            evidence=f"No layer's output matters: at most {prose(top)} of the loss would change "
-            "with it. Forward the signal shrinks, backward the gradient, so the first and the "
-            "last layer look alike.",
-            remedy="A skip across every two layers, or larger weights at the start."
-            if deep
-            else "Start the weights larger (kaiming_normal_ for ReLU, xavier_normal_ for tanh).",
-            sure="Certain for this batch.",
-            treatment="skip" if deep else "initialisation",
-            layers=(layer.name,),
-        ),
-        headline="The gradient dies on its way back.",
-        summary=f"What reaches {code(layer.name)} is {prose(layer.gradient)}. The signal fades "
-        "on its way forward and the gradient on its way back, so no layer has a say in the loss.",
-        place=layer.name,
     )
 
 

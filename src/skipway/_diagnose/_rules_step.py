@@ -113,9 +113,11 @@ def _tried_words(tried: Tried | None) -> str:
     if tried is None or tried.best_rate is None or math.isinf(tried.best_end):
         return ""
     own = "NaN or infinity" if math.isinf(tried.end) else prose(tried.end)
+    if own == prose(tried.start):
+        own = f"{own}, where it was"
     return (
         f" On a copy, {plural(tried.steps, 'step')} take the loss from {prose(tried.start)} to "
-        f"{own}, and at {rate(tried.best_rate)} to {prose(tried.best_end)}."
+        f"{own}, and at a learning rate of {rate(tried.best_rate)} to {prose(tried.best_end)}."
     )
 
 
@@ -131,13 +133,12 @@ def learning_rate_too_large(facts: Facts) -> Judgement | None:
     tried = facts.tried
     if tried is None or facts.step is None:
         return None
-    worse = tried.end > tried.start
-    far = math.isinf(tried.end) or tried.end > 1.5 * abs(tried.start) + tried.start - abs(
-        tried.start
-    )
-    if not worse or not (far or facts.step.planned > limit.FAST):
+    if tried.best_rate is None or facts.step.planned < limit.SLOW:
         return None
-    if tried.best_rate is None or tried.best_end >= tried.start:
+    stuck = tried.end > tried.start - (1 - limit.STUCK) * abs(tried.start)
+    if not stuck or tried.best_end > tried.start - (1 - limit.BETTER) * abs(tried.start):
+        return None
+    if tried.best_rate >= (facts.learning_rate or 0.0):
         return None
     end = "is NaN or infinite" if math.isinf(tried.end) else f"is {prose(tried.end)}"
     return Judgement(
@@ -148,7 +149,7 @@ def learning_rate_too_large(facts: Facts) -> Judgement | None:
             evidence=f"To first order one step would take {prose(facts.step.planned)} times the "
             f"loss away; more than all of it cannot be.{_tried_words(tried)}"
             if facts.step.planned > 1
-            else f"The loss rises while the network trains.{_tried_words(tried)}",
+            else f"The loss does not fall while the network trains.{_tried_words(tried)}",
             remedy=f"A learning rate of about {rate(tried.best_rate)}.",
             sure="Certain. Tried on a copy, always on the same batch.",
             treatment="learning-rate",
@@ -156,8 +157,9 @@ def learning_rate_too_large(facts: Facts) -> Judgement | None:
         ),
         headline="The steps are too large.",
         summary=f"At a learning rate of {rate(facts.learning_rate or 0.0)} the loss {end} after "
-        f"{plural(tried.steps, 'step')}, up from {prose(tried.start)}. Each step jumps across the "
-        f"valley it should go down. At {rate(tried.best_rate)} the same network learns.",
+        f"{plural(tried.steps, 'step')} on one batch; it began at {prose(tried.start)}. Each step "
+        "jumps across the valley that it should go down. "
+        f"At {rate(tried.best_rate)} the same network learns.",
         place=facts.layers[-1].name,
     )
 

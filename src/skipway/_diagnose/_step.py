@@ -65,14 +65,12 @@ def take_step(
         _compare(numbers, index, weight, gradients.get(name), (real[name], exact[name], bare[name]))
     _measure_epsilon(numbers, used)
     read = numbers.resolve()
-    moves = {name: _move(read, i, weight.numel()) for i, (name, weight) in enumerate(before.items())}
+    moves = {name: _move(read, i, p.numel()) for i, (name, p) in enumerate(before.items())}
     small, all_of = read.get("small", {}), read.get("of", {})
     return moves, sum(small.values()) / sum(all_of.values()) if all_of else None
 
 
-def summed(
-    moves: Mapping[str, Move], epsilon: float | None, scale: float
-) -> Stepped:
+def summed(moves: Mapping[str, Move], epsilon: float | None, scale: float) -> Stepped:
     """Sum over the whole network; `scale` is the loss that progress is a fraction of."""
     with_gradient = sum(move.with_gradient for move in moves.values())
     moved = sum(move.moved for move in moves.values())

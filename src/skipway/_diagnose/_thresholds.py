@@ -21,6 +21,8 @@ RELATIVE_DYING = 3.0
 WEAK_EVERYWHERE = 1e-3
 # One layer that loses this share of all decades is to blame by itself; depth is not.
 SINGLE_LAYER_SHARE = 0.6
+# The signal that shrinks this much forward takes the gradient's elasticity with it.
+SHRINKING = 1e-3
 # Fewer layers than this are not deep: a better start answers it, not a skip.
 DEEP = 8
 
@@ -45,6 +47,10 @@ COLLAPSED = 1e-3
 # 10^-2.4 and 10^-0.5; learning rates too small from 10^-3.2 down; too large from 10^-0.1 up.
 SLOW = 10**-2.8
 FAST = 10**-0.1
+# A loss that is still above this part of where it began, after forty steps on one batch.
+STUCK = 0.95
+# What another learning rate has to reach on the same batch to be called the better one.
+BETTER = 0.9
 # Where a learning rate is proposed, it is looked for around this progress.
 GOOD = 10**-1.25
 # Adam's denominator is sqrt(v) + eps: with most of sqrt(v) below eps, eps sets the step.

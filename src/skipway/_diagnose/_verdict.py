@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from .._results import Finding
 from . import _rules_data as data
+from . import _rules_depth as depth
 from . import _rules_meaning as meaning
 from . import _rules_signal as signal
 from . import _rules_step as step
@@ -20,7 +21,7 @@ BEFORE_TRIAL: tuple[Rule, ...] = (
     meaning.frozen,
     signal.dead_units,
     signal.saturation,
-    signal.vanishing,
+    depth.vanishing,
     signal.exploding,
     signal.collapsed_signal,
 )
@@ -48,8 +49,7 @@ _ALONE = {"non-finite", "detached"}
 
 def first_look(facts: Facts) -> list[Judgement]:
     """Return what can be said without trying any further step, in order of action."""
-    found = [each for rule in BEFORE_TRIAL if (each := rule(facts)) is not None]
-    return found
+    return [each for rule in BEFORE_TRIAL if (each := rule(facts)) is not None]
 
 
 def last_look(facts: Facts, found: list[Judgement]) -> list[Judgement]:
@@ -88,9 +88,11 @@ def _follows(finding: Finding) -> Finding:
 
 def absent(facts: Facts, found: list[Judgement]) -> tuple[str, ...]:
     """Return what was looked for and not found, in words."""
-    causes = {each.finding.cause for each in found}
-    if "non-finite" in causes:
+    causes: set[str] = {each.finding.cause for each in found}
+    if causes & _ALONE:
         return ()
+    # What comes along with the main cause was neither looked for by itself nor is it absent.
+    causes |= _FOLLOWS.get(found[0].finding.cause, set())
     silent = [layer.silent for layer in facts.layers if layer.silent is not None]
     stuck = [layer.saturated for layer in facts.layers if layer.saturated is not None]
     looked = [

@@ -78,24 +78,32 @@ class Expressions:
             owner = lookup(node.args[0]).bracketed()  # type: ignore[arg-type]  # a node
             return Text(f"{owner}.{node.target}({', '.join(arguments[1:])})")
         if node.op == "call_function":
-            return self._function(node, arguments, writer)
+            return self._function(node, twin, arguments, writer)
         raise Unreadable(f"it holds a {node.op}")
+
+    def value(self, value: Any, other: Any, lookup: Lookup) -> str:
+        """Write an argument; where `other`, in evaluation, differs, by the mode."""
+        return _Writer(self, lookup).value(value, other)
 
     def in_place(self, node: fx.Node) -> str | None:
         """Return `+=` and the like where the call is one."""
         return _IN_PLACE.get(node.target) if node.op == "call_function" else None
 
-    def _function(self, node: fx.Node, arguments: list[str], writer: _Writer) -> Text:
+    def _function(
+        self, node: fx.Node, twin: fx.Node, arguments: list[str], writer: _Writer
+    ) -> Text:
         target: Any = node.target
-        if target in _BINARY and len(node.args) == 2:
-            left, right = (writer.operand(each) for each in node.args)
-            return Text(f"{left} {_BINARY[target]} {right}", atom=False)
+        operands = [writer.operand(a, b) for a, b in zip(node.args, twin.args, strict=True)]
+        if target in _BINARY and len(operands) == 2:
+            return Text(f"{operands[0]} {_BINARY[target]} {operands[1]}", atom=False)
         if target in _UNARY:
-            return Text(f"{_UNARY[target]}{writer.operand(node.args[0])}", atom=False)
+            return Text(f"{_UNARY[target]}{operands[0]}", atom=False)
         if target is operator.getitem:
-            return Text(f"{writer.operand(node.args[0])}[{writer.index(node.args[1])}]")
+            if repr(node.args[1]) != repr(twin.args[1]):
+                raise Unreadable("an index depends on the mode")
+            return Text(f"{operands[0]}[{writer.index(node.args[1])}]")
         if target is getattr and len(node.args) == 2:
-            return Text(f"{writer.operand(node.args[0])}.{node.args[1]}")
+            return Text(f"{operands[0]}.{node.args[1]}")
         return Text(f"{self._name(target)}({', '.join(arguments)})")
 
     def _name(self, function: Any) -> str:
@@ -155,11 +163,11 @@ class _Writer:
                 positional.append(f"{name}={self.value(value, other)}")
         return positional
 
-    def operand(self, value: Any) -> str:
+    def operand(self, value: Any, other: Any) -> str:
         if isinstance(value, fx.Node):
             return self.lookup(value).bracketed()
-        text = self.value(value, value)
-        return f"({text})" if text.startswith("-") else text
+        text = self.value(value, other)
+        return f"({text})" if text.startswith(("-", "not ")) else text
 
     def index(self, value: Any) -> str:
         if isinstance(value, tuple) and value:

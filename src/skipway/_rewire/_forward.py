@@ -19,6 +19,10 @@ import numpy as np
 import torch
 from torch import fx, nn
 
+_CONSTRUCTORS = (
+    torch.zeros, torch.ones, torch.empty, torch.full, torch.rand, torch.randn, torch.arange,
+    torch.eye, torch.linspace, torch.randint,
+)  # fmt: skip
 _PLAIN = (int, float, bool, str, type(None), torch.dtype)
 
 
@@ -100,6 +104,12 @@ def _signature(scope: nn.Module) -> inspect.Signature:
 
 class _Tracer(fx.Tracer):
     proxy_buffer_attributes = True
+
+    def __init__(self) -> None:
+        # By itself fx cannot follow `torch.zeros(x.shape[0], 8)`, the start of most recurrent
+        # nets: these functions take no stand-in as a size, so they are wrapped while it traces.
+        super().__init__(autowrap_functions=_CONSTRUCTORS)
+        self._autowrap_search.append(torch)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return True

@@ -16,19 +16,13 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from .._errors import LossError, ModelError
+from ._crossing import activation_of, beside, carried, pieces_of, tap_of
 from ._graph import Graph, Node, Unit
 from ._numbers_at import Numbers, norm, saturated_share, signal_share, silent_share
 from ._observe import record, tensors
 
-_JOINS = {"add", "cat", "concat", "concatenate", "hstack"}
-_SLICES = {"getitem", "select", "narrow", "unbind", "chunk", "split", "tensor_split"}
-_ACTIVATIONS = {
-    "relu", "relu6", "threshold", "tanh", "sigmoid", "gelu", "silu", "leaky_relu", "elu", "selu",
-    "celu", "softplus", "mish", "hardtanh", "hardswish", "hardsigmoid", "prelu", "rrelu",
-}  # fmt: skip
 _SILENCES = {"relu", "threshold"}
 _SATURATES = {"tanh", "sigmoid"}
-_NEAR = 6  # how many calls a layer's activation may lie behind it: bias, norm, dropout, a sum
 
 
 @dataclass(frozen=True)
@@ -175,8 +169,8 @@ class _Watcher:
         with torch.no_grad():
             self._forward(index, op, tensor, arguments)
         if tensor.requires_grad:
-            hook = self._hook(index)
-            self.handles.append(tensor.register_hook(hook))
+            handle = tensor.register_hook(self._hook(index))  # type: ignore[no-untyped-call]
+            self.handles.append(handle)
 
     def _forward(self, index: int, op: str, tensor: Tensor, arguments: tuple[Any, ...]) -> None:
         put = self.numbers.put
@@ -206,9 +200,9 @@ class _Watcher:
         self.graph = graph
         for unit in graph.units:
             self.wanted.add(unit.node)
-            self.wanted.update(_beside(graph, unit))
+            self.wanted.update(beside(graph, unit))
         for node in graph.nodes:
-            carried = _carried(graph, node)
+            carried = carried(graph, node)
             if carried:
                 self.wanted.update([node.index, *carried])
 
@@ -218,7 +212,7 @@ class _Watcher:
             piece = self.pieces.pop(index)
             self.numbers.put("via_skip", index, norm(piece))
             self.numbers.put("via_branch", index, norm(gradient - piece))
-        for source, piece in _split(graph, graph.nodes[index], gradient):
+        for source, piece in pieces_of(graph, graph.nodes[index], gradient):
             known = self.pieces.get(source)
             self.pieces[source] = piece if known is None else known + piece
 
@@ -254,13 +248,13 @@ class _Watcher:
         outputs, gradients = read.get("norm", {}), read.get("gradient", {})
         skipped, node = read.get("via_skip", {}), unit.node
         alive = (gradients.get(node, 0.0) * outputs.get(node, 0.0)) ** 2
-        for source in _beside(graph, unit):
+        for source in beside(graph, unit):
             whole = gradients.get(source, 0.0)
             used = graph.consumers[source][0] <= node
             arriving = skipped.get(source, whole) if used else whole
             alive += (arriving * outputs.get(source, 0.0)) ** 2
-        activation = _activation(graph, node)
-        tap = _tap(graph, unit, skipped)
+        activation = activation_of(graph, node)
+        tap = tap_of(graph, unit, skipped)
         return UnitProbe(
             output=outputs.get(node, 0.0),
             gradient=gradients.get(node, 0.0),
@@ -278,67 +272,3 @@ class _Watcher:
 
 def _known(value: float | None) -> float | None:
     return None if value is None or value < 0 else value
-
-
-def _beside(graph: Graph, unit: Unit) -> list[int]:
-    """Return the tensors that `unit` was computed from and that go on around it.
-
-    Slices are left out: the later steps of a sequence that is read piece by piece go past no
-    layer, they only wait.
-    """
-    found = []
-    for node in graph.nodes[: unit.node]:
-        if not node.differentiable or not graph.feeds(node.index, unit.node):
-            continue
-        later = [i for i in graph.consumers[node.index] if i > unit.node]
-        if any(graph.nodes[i].op not in _SLICES for i in later):
-            found.append(node.index)
-    return found
-
-
-def _carried(graph: Graph, node: Node) -> list[int]:
-    """Return the operands of a sum or a concatenation that another operand was computed from."""
-    if node.op not in _JOINS or len(set(node.inputs)) < 2:
-        return []
-    return [
-        source
-        for source in dict.fromkeys(node.inputs)
-        if any(graph.feeds(source, other) for other in node.inputs)
-    ]
-
-
-def _split(graph: Graph, node: Node, gradient: Tensor) -> list[tuple[int, Tensor]]:
-    """Return, for each operand carried over a skip, the gradient that it gets at this join."""
-    pieces = []
-    for source in _carried(graph, node):
-        shape = graph.nodes[source].shape
-        if shape == tuple(gradient.shape) and node.op == "add":
-            pieces.append((source, gradient))
-        elif node.op != "add" and len(shape) == gradient.dim():
-            dim = next((d for d, n in enumerate(shape) if n != gradient.shape[d]), 0)
-            sizes = [graph.nodes[i].shape[dim] for i in node.inputs]
-            start = sum(sizes[: node.inputs.index(source)])
-            pieces.append((source, gradient.narrow(dim, start, shape[dim])))
-    return pieces
-
-
-def _activation(graph: Graph, start: int) -> int:
-    """Return the activation that the output of a layer goes into, or -1."""
-    units = {unit.node for unit in graph.units}
-    waiting = [start]
-    for _ in range(_NEAR):
-        waiting = [i for node in waiting for i in graph.consumers[node] if i not in units]
-        for index in waiting:
-            if graph.nodes[index].op in _ACTIVATIONS:
-                return index
-    return -1
-
-
-def _tap(graph: Graph, unit: Unit, skipped: dict[int, float]) -> int:
-    """Return the tensor that a skip takes from this layer before the next layer, or -1."""
-    following = [other.node for other in graph.units if other.node > unit.node]
-    end = following[0] if following else len(graph.nodes)
-    for index in range(unit.node, end):
-        if index in skipped and (index == unit.node or graph.feeds(unit.node, index)):
-            return index
-    return -1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -16,9 +18,7 @@ class DeadReLU(nn.Module):
     def __init__(self, depth: int = 4, width: int = 64) -> None:
         super().__init__()
         widths = [64] + [width] * depth
-        self.hidden = nn.ModuleList(
-            nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.head = nn.Linear(width, 10)
         for layer in self.hidden:
             assert isinstance(layer, nn.Linear)

@@ -98,7 +98,7 @@ def _import(file: Path) -> ModuleType:
 
 
 def _send_by_value(module: ModuleType) -> None:
-    import cloudpickle
+    import cloudpickle  # type: ignore[import-untyped]
 
     # Worker processes cannot import the user's file by this name, so its code travels along.
     cloudpickle.register_pickle_by_value(module)

@@ -8,6 +8,6 @@ from ._healthy_mlp import case as healthy
 
 case = healthy.replace(
     name="huge-learning-rate",
-    summary="a healthy network of three layers at a learning rate of 30, on scikit-learn's digits",
+    summary="a healthy network of three layers at a learning rate of 30",
     optimizer=lambda parameters: torch.optim.SGD(parameters, lr=30),
 )

@@ -32,7 +32,7 @@ _train, _test = split_digits()
 
 case = Case(
     name="sigmoid-mlp",
-    summary="a plain network of 30 hidden layers of width 64 with sigmoid, on scikit-learn's digits",
+    summary="a plain network of 30 hidden layers with sigmoid, on scikit-learn's digits",
     model=SigmoidMLP,
     train=_train,
     test=_test,

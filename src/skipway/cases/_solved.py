@@ -23,7 +23,8 @@ def _weights() -> dict[str, Tensor]:
     with torch.enable_grad():
         for _ in range(150):
             optimizer.zero_grad()
-            nn.functional.cross_entropy(model(images), labels).backward()
+            loss = nn.functional.cross_entropy(model(images), labels)
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
     return model.state_dict()
 

@@ -32,7 +32,7 @@ _train, _test = split_digits()
 
 case = Case(
     name="tanh-mlp",
-    summary="a plain network of 30 hidden layers of width 64 with tanh, on scikit-learn's digits",
+    summary="a plain network of 30 hidden layers with tanh, on scikit-learn's digits",
     model=TanhMLP,
     train=_train,
     test=_test,

@@ -50,7 +50,8 @@ def network(sides: Sequence[Side]) -> Markup:
     label = "; ".join(f"{title}: {loss}" for title, loss, _ in made.sides)
     return Markup(
         f'<svg viewBox="{box}" width="{_WIDTH}" style="{style}" font-size="12" '
-        f'font-family="ui-monospace,monospace" role="img" aria-label="{escape(label)}">{Markup("").join(parts)}</svg>'
+        f'font-family="ui-monospace,monospace" role="img" '
+        f'aria-label="{escape(label)}">{Markup("").join(parts)}</svg>'
     )
 
 

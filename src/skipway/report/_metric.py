@@ -29,7 +29,7 @@ def bare(value: Any, comparison: Data) -> str:
     if number is None:
         return NONE
     if not math.isfinite(number):
-        return "NaN" if math.isnan(number) else ("∞" if number > 0 else "−∞")
+        return NONE if math.isnan(number) else ("∞" if number > 0 else "−∞")
     if comparison["metric"] == "accuracy":
         return f"{number:.1f}"
     return _three(number)

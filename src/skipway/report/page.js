@@ -75,18 +75,22 @@
     const foldAround = row => [...body.querySelectorAll(".fold")].find(
       fold => +row.dataset.i >= +fold.dataset.from && +row.dataset.i < +fold.dataset.to);
 
+    // Rows that scroll under a resting pointer are not pointed at.
+    let pointer = "";
     body.addEventListener("mouseover", event => {
+      const here = `${event.clientX} ${event.clientY}`;
       const row = event.target.closest("tr[data-i]");
-      if (row) select(row);
+      if (row && here !== pointer) select(row);
+      pointer = here;
     });
+    body.addEventListener("mousemove", event => { pointer = `${event.clientX} ${event.clientY}`; });
     body.addEventListener("focusin", event => select(event.target.closest("tr")));
     body.addEventListener("click", event => {
       if (event.target.closest("a")) return;
       const row = event.target.closest("tr");
       if (row.classList.contains("fold")) open(row, !isOpen(row));
-      row.tabIndex = 0;
-      row.focus({ preventScroll: true });
       select(row);
+      row.focus({ preventScroll: true });
     });
     body.addEventListener("keydown", event => {
       const row = event.target.closest("tr"), shown = visible(), at = shown.indexOf(row);
@@ -106,7 +110,9 @@
         return;
       } else if (!(event.key in steps)) return;
       event.preventDefault();
-      if (goal) goal.focus();
+      if (!goal) return;
+      reach(goal);
+      goal.focus();
     });
   }
 

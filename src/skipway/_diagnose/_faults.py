@@ -1,0 +1,139 @@
+"""What is broken: values, the way back, weights that cannot move; in names and words."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from .._trace import Graph
+from .._trace._numbers_at import norm
+from .._trace._probe import Probe
+from . import _thresholds as limit
+from ._facts import Facts
+from ._step import Move
+from ._words import code
+
+
+@dataclass(frozen=True)
+class Weight:
+    """The numbers of one parameter: its own norm, its gradient's, and whether it may learn."""
+
+    norm: float
+    gradient: float
+    with_gradient: int
+    size: int
+    reached: bool
+    requires_grad: bool
+    held: bool
+    narrow: int
+
+
+def with_faults(
+    facts: Facts,
+    model: nn.Module,
+    seen: Probe,
+    weights: Mapping[str, Weight],
+    first_name: Mapping[str, str],
+    moves: Mapping[str, Move] | None,
+    optimizer: bool,
+) -> Facts:
+    """Return `facts` with what is broken filled in."""
+    own = {unit.name: first_name[unit.parameters[0]] for unit in seen.graph.units}
+    zero = [n for n, p in own.items() if weights[p].norm == 0 and weights[p].gradient > 0]
+    moved = moves or {}
+    return replace(
+        facts,
+        unfit=tuple(name for name, each in weights.items() if not math.isfinite(each.norm)),
+        non_finite=_non_finite(seen),
+        bad_gradient=_bad_gradient(seen),
+        cut=_cut(seen),
+        cut_off=_cut_off(seen, own, weights),
+        frozen=tuple(n for n, p in own.items() if not weights[p].requires_grad),
+        unheld=tuple(n for n, p in own.items() if weights[p].requires_grad and not weights[p].held),
+        zero_started=tuple(zero),
+        weak_everywhere=not zero and _weak_everywhere(facts, own, weights),
+        through_time=_through_time(facts, seen.graph),
+        unchanged=tuple(
+            (n, moved[p].size - moved[p].changed if p in moved else weights[p].size)
+            for n, p in own.items()
+            if optimizer
+        ),
+    )
+
+
+def _weak_everywhere(facts: Facts, own: Mapping[str, str], weights: Mapping[str, Weight]) -> bool:
+    """Tell whether no layer could change the loss, even if its weights had a usual size.
+
+    A head that merely starts small has a small output, but its own weights get a whole gradient.
+    """
+    if facts.relative:
+        return False
+    layers = [layer for layer in facts.reached if layer.trainable]
+    return bool(layers) and all(
+        layer.elasticity < limit.WEAK_EVERYWHERE
+        and layer.gradient * max(layer.weight, weights[own[layer.name]].narrow ** 0.5)
+        < limit.WEAK_EVERYWHERE * facts.loss
+        for layer in layers
+    )
+
+
+def _through_time(facts: Facts, graph: Graph) -> bool:
+    dying = {layer.name for layer in facts.dying}
+    modules = Counter(u.module for u in graph.units if u.name in dying and u.shared)
+    return bool(modules) and modules.most_common(1)[0][1] > len(dying) / 3
+
+
+def _layer_before(graph: Graph, index: int) -> str:
+    names = [unit.name for unit in graph.units if unit.node <= index]
+    return names[-1] if names else "the input"
+
+
+def _non_finite(seen: Probe) -> str | None:
+    if seen.non_finite is None:
+        return None if math.isfinite(seen.loss) else "in the loss itself, behind the last layer"
+    node = seen.graph.nodes[seen.non_finite]
+    own = [unit.name for unit in seen.graph.units if unit.node == node.index]
+    if own:
+        return f"in the output of {code(own[0])}"
+    place = f"in {code(node.op)}"
+    return f"{place}, behind {code(_layer_before(seen.graph, node.index))}"
+
+
+def _bad_gradient(seen: Probe) -> str | None:
+    bad = [name for name, unit in seen.units.items() if not math.isfinite(unit.gradient)]
+    if bad:
+        return bad[-1]
+    for name, gradient in seen.gradients.items():
+        if gradient is not None and not bool(torch.isfinite(norm(gradient))):
+            return name
+    return None
+
+
+def _cut(seen: Probe) -> str | None:
+    if seen.cut is None:
+        return None
+    node = seen.graph.nodes[seen.cut]
+    what = {"detach": "a `detach`", "get": "a `.data`", "numpy": "a `numpy`"}.get(node.op)
+    if what is None:
+        what = f"{code(node.op)}, which runs without a gradient (`torch.no_grad`?),"
+    own = [unit.name for unit in seen.graph.units if unit.node == node.index]
+    if own:
+        return f"{what} in {code(own[0])}"
+    where = f" in {code(node.module)}" if node.module else ""
+    return f"{what}{where} behind {code(_layer_before(seen.graph, node.index))}"
+
+
+def _cut_off(seen: Probe, own: Mapping[str, str], weights: Mapping[str, Weight]) -> tuple[str, ...]:
+    graph = seen.graph
+    found = []
+    for unit in graph.units:
+        weight = weights[own[unit.name]]
+        used = any(o == unit.node or graph.feeds(unit.node, o) for o in graph.outputs)
+        if weight.requires_grad and not weight.reached and (used or seen.cut is not None):
+            found.append(unit.name)
+    return tuple(found)

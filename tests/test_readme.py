@@ -1,0 +1,46 @@
+"""README's code blocks run as they stand."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+def _run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, timeout=280,
+        env={**os.environ, "COLUMNS": "100"},
+    )  # fmt: skip
+
+
+def test_there_are_a_case_and_the_api() -> None:
+    assert len(BLOCKS) == 2
+    assert BLOCKS[0].startswith("# my_case.py")
+
+
+def test_the_case_of_ones_own_is_diagnosed(tmp_path: Path) -> None:
+    (tmp_path / "my_case.py").write_text(BLOCKS[0], encoding="utf-8")
+    done = _run("-m", "skipway", "diagnose", "my_case.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "vanishing" in done.stdout
+
+
+def test_the_api_in_ten_lines(tmp_path: Path) -> None:
+    (tmp_path / "ten_lines.py").write_text(BLOCKS[1], encoding="utf-8")
+    done = _run("ten_lines.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "self.hidden[49]" in done.stdout
+    assert "<title>" in (tmp_path / "comparison.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", re.findall(r"\]\(([^)#]+)\)", README))
+def test_links_lead_somewhere(name: str) -> None:
+    assert name.startswith("http") or (Path(__file__).parent.parent / name).exists()
