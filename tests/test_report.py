@@ -24,6 +24,7 @@ import report_samples as samples
 from skipway import report
 from skipway.report._arcs import MOST_LANES, Arc, arranged
 from skipway.report._axis import log_axis, round_ends
+from skipway.report._cells import between
 from skipway.report._folds import MOST_ROWS, folds
 
 KINDS = {
@@ -363,6 +364,16 @@ def test_round_ends_cover_the_values():
     assert low <= -3.2
     assert high >= 4.1
     assert round_ends([math.nan]) == (0, 1)
+
+
+@pytest.mark.parametrize(("first", "last", "written"), [
+    ("hidden.4", "hidden.31", "hidden.4 – 31"),
+    ("hidden#4", "hidden#31", "hidden#4 – 31"),
+    ("a.b.conv1", "a.c.conv2", "a.b.conv1 – a.c.conv2"),
+    ("stem", "head", "stem – head"),
+])  # fmt: skip
+def test_a_range_of_names_says_what_they_share_once(first, last, written):
+    assert between(first, last) == written
 
 
 # Long and hostile input

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.machinery
 import os
+import platform
 import sys
 import tempfile
 import threading
@@ -111,9 +112,11 @@ def _end_with_parent(parent: int) -> None:
 
 @contextmanager
 def _shipped(job: Job, folder: Path) -> Iterator[Path]:
-    for left in folder.glob(f"{_JOB}*"):
-        left.unlink(missing_ok=True)  # of a run that was killed
-    handle, name = tempfile.mkstemp(dir=folder, prefix=_JOB, suffix=".pickle")
+    ours = f"{_JOB}{platform.node()}-"
+    for left in folder.glob(f"{ours}*"):
+        if _is_gone(left.name.removeprefix(ours).partition("-")[0]):
+            left.unlink(missing_ok=True)  # of a run that was killed
+    handle, name = tempfile.mkstemp(dir=folder, prefix=f"{ours}{os.getpid()}-", suffix=".pickle")
     path = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -121,6 +124,18 @@ def _shipped(job: Job, folder: Path) -> Iterator[Path]:
         yield path
     finally:
         path.unlink(missing_ok=True)
+
+
+def _is_gone(process: str) -> bool:
+    if os.name != "posix" or not process.isdigit():
+        return False  # elsewhere, signal 0 is not a harmless question
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False
 
 
 def _pickled(job: Job) -> bytes:

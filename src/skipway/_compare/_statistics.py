@@ -6,8 +6,6 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 
-from scipy import stats
-
 from .._results import Answer, Interval
 
 
@@ -39,6 +37,9 @@ def _half_width(differences: Sequence[float]) -> float:
     pairs = len(differences)
     if pairs < 2:
         return math.inf
+    # Imported late: the worker processes import this package too, and never need it.
+    from scipy import stats
+
     # Differences that are all equal have no spread: the interval is that one point.
     error = statistics.stdev(differences) / math.sqrt(pairs)
     return float(stats.t.ppf(0.975, pairs - 1)) * error

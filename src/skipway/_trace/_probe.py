@@ -202,9 +202,9 @@ class _Watcher:
             self.wanted.add(unit.node)
             self.wanted.update(beside(graph, unit))
         for node in graph.nodes:
-            carried = carried(graph, node)
-            if carried:
-                self.wanted.update([node.index, *carried])
+            skipped = carried(graph, node)
+            if skipped:
+                self.wanted.update([node.index, *skipped])
 
     def _backward(self, graph: Graph, index: int, gradient: Tensor) -> None:
         self.numbers.put("gradient", index, norm(gradient))

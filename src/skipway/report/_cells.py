@@ -142,8 +142,8 @@ def _fold(
 
 def between(first: str, last: str) -> str:
     """Write two names as a range; what they share is written once."""
-    stem = first.rpartition(".")[0]
-    end = last[len(stem) + 1 :] if stem and last.startswith(stem + ".") else last
+    stem = max(first.rfind("."), first.rfind("#")) + 1
+    end = last.removeprefix(first[:stem])
     return f"{clipped(first, 22)} – {clipped(end, 22)}"
 
 

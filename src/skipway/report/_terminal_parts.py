@@ -137,8 +137,9 @@ def _reading(layer: Reading | None, scale: LogAxis, bar: int) -> list[Text]:
 def comparison_table(comparison: Data, width: int) -> Table:
     """Return the variants with their result, difference and cost."""
     made = _table.table(comparison)
-    wide = width >= 96
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style=STYLES["quiet"])
+    wide = width >= 108
+    space = 2 if width >= 90 else 1
+    table = Table(box=None, padding=(0, space, 0, 0), pad_edge=False, header_style=STYLES["quiet"])
     table.add_column("Variant", ratio=1, overflow="fold")
     heads = [f"{made.metric}\nmedian, range", f"against {made.reference}\n{_unit(made)}"]
     heads += [f"against linear\n{_unit(made)}"] if wide and made.linear else []

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from . import _metric
 from ._axis import round_ends
-from ._values import Data, finite, median, plural, real, reals, sentence
+from ._values import Data, finite, median, plainly, plural, real, reals, sentence
 
 MOST_PANELS = 6
+# Percent of a panel's height.
+CROWDED = 14
 ROLES = {"reference": "before", "treated": "after", "control": "control"}
 
 
@@ -77,7 +79,6 @@ def training(comparison: Data) -> Training:
     linear = next((v for v in comparison["variants"] if is_linear(v, comparison)), None)
     test, loss = _test_scale(comparison), _loss_scale(comparison)
     panels = [_panel(variant, comparison, test, loss) for variant in shown]
-    width = min(MOST_PANELS, len(panels))
     # Rows of nearly equal length: seven panels stand as four and three.
     count = math.ceil(len(panels) / MOST_PANELS) if panels else 0
     width = math.ceil(len(panels) / count) if count else 0
@@ -132,22 +133,25 @@ def _runs(comparison: Data) -> list[Any]:
 
 def _axis(title: str, scale: _Scale, comparison: Data, linear: Data | None, key: str) -> Axis:
     chance = real(comparison["chance" if key == "test" else "chance_loss"])
-    reached = (
-        median([float(run[key][-1]) for run in linear["runs"] if run[key]]) if linear else None
-    )
-    write: Callable[[Any], str] = lambda value: _metric.bare(value, comparison)  # noqa: E731
-    if key != "test":
-        write = lambda value: f"{float(value):.2f}"  # noqa: E731
+    runs = linear["runs"] if linear else ()
+    reached = median([float(run[key][-1]) for run in runs if run[key]])
+    lines = _line(chance, scale), _line(reached, scale)
+    # Two labels on lines this close would cover each other.
+    crowded = None not in lines and abs((lines[0] or 0) - (lines[1] or 0)) < CROWDED
     middle = (scale.low + scale.high) / 2
     ticks = (scale.high, middle, scale.low) if key == "test" else (scale.high, scale.low)
     return Axis(
         title=title,
         ticks=[(f"{tick:g}", scale.down(tick)) for tick in ticks],
-        chance=_line(chance, scale),
-        chance_label=f"guessing {write(chance)}" if chance is not None else "",
-        linear=_line(reached, scale),
-        linear_label=f"linear model {write(reached)}" if reached is not None else "",
+        chance=lines[0],
+        chance_label=f"guessing {_written(chance, comparison, key)}",
+        linear=lines[1],
+        linear_label="" if crowded else f"linear model {_written(reached, comparison, key)}",
     )
+
+
+def _written(value: float | None, comparison: Data, key: str) -> str:
+    return _metric.bare(value, comparison) if key == "test" else plainly(value)
 
 
 def _line(value: float | None, scale: _Scale) -> float | None:
