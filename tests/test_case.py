@@ -34,7 +34,7 @@ def a_case(**changes: Any) -> Case:
         ({"epochs": 0}, CaseError, "epochs=0; give 1 or more"),
         ({"batch_size": 0}, CaseError, "batch_size=0"),
         ({"model": nn.Linear(4, 3)}, CaseError, "Linear as its model.*lambda: MyNet"),
-        ({"optimizer": torch.optim.SGD(nn.Linear(1, 1).parameters())}, CaseError, "function of the"),
+        ({"optimizer": torch.optim.SGD(nn.Linear(1, 1).parameters())}, CaseError, "function of"),
         ({"loss": None}, CaseError, "exactly one of loss"),
         ({"objective": lambda model, batch: 0}, CaseError, "exactly one of loss"),
         ({"train": (X[:1], Y[:1])}, CaseError, "1 sample"),

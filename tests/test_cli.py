@@ -86,7 +86,7 @@ BAD = {
     ),
     "a loss without a gradient": (
         ["cure", "case.py"],
-        GOOD.replace("nn.functional.cross_entropy", "lambda o, t: (o.argmax(1) == t).float().mean()"),
+        GOOD.replace("nn.functional.cross_entropy", "lambda o, t: (o.argmax(1) == t).sum() / 9"),
         "gradient",
     ),
     "a batch of the wrong shape": (

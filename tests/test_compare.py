@@ -29,6 +29,8 @@ from skipway._compare._controls import controls_of
 from skipway._compare._judge import chance_loss, evaluate
 from skipway._compare._split import split_train
 from skipway._compare._statistics import choose_rate
+from skipway._compare._summary import Table, best_treated, variants_of
+from skipway._compare._words import Writer
 from skipway._compare._work import Job, build, run_cell
 from skipway._errors import (
     BatchError,
@@ -38,7 +40,7 @@ from skipway._errors import (
     OptimizerError,
     RunError,
 )
-from skipway._results import Comparison, read
+from skipway._results import Comparison, Run, read
 
 
 def digits(n: int) -> tuple[Tensor, Tensor]:
@@ -427,6 +429,99 @@ def test_objective_dataset_and_metric_of_its_own():
     assert len(result.missing) == 3
     scored = case(metric=lambda output, targets: float(len(targets)))
     assert quick({"scored": scored}).variants[0].runs[0].test == (100.0, 100.0, 100.0)
+
+
+# ---------------------------------------------------------------- words
+
+
+def run_of(name: str, seed: int, end: float, *, status="done", stalled=False, size=1000, ms=1.0):
+    return Run(
+        variant=name, seed=seed, learning_rate=1.0, status=status, error=None, train_loss=(2.3, 0.1),
+        validation=(10.0, end), test=(10.0, end), stalled=stalled, step_ms=ms, seconds=1.0,
+        parameters=size,
+    )  # fmt: skip
+
+
+def told(ends: dict[str, list[float]], **costs) -> Writer:
+    """Return what would be written if the variants had ended at these accuracies."""
+    runs = {
+        Cell(name, seed, 1.0): run_of(name, seed, end, stalled=end < 11, **costs.get(name, {}))
+        for name, values in ends.items()
+        for seed, end in enumerate(values)
+    }
+    table = Table(runs, len(ends["plain"]), (1.0,), True, 10.0)
+    controls = ("better start", "shallow", "linear")
+    roles = {name: "control" if name in controls else "treated" for name in ends}
+    roles["plain"] = "reference"
+    variants = variants_of(table, roles, {}, dict.fromkeys(ends, 0.1))
+    return Writer(table, variants, best_treated(table, variants), "accuracy", "an abacus")
+
+
+GUESSING = [9.0, 10.0, 10.5, 10.0, 9.5]
+
+
+def test_verdict_of_a_cure_names_gap_and_cost():
+    writer = told(
+        {
+            "plain": GUESSING,
+            "addition": [92.0, 92.5, 93.0, 92.2, 92.8],
+            "concatenation": [96.0, 96.1, 96.2, 96.0, 96.2],
+        },
+        concatenation={"size": 2000, "ms": 1.6},
+    )
+    assert writer.verdict() == (
+        "Yes. Both kinds of skip cure it, in every seed. Concatenation ends 3.6 points above "
+        "addition (3.2 to 4.0), for twice the parameters and about 1.6 times the time per step."
+    )
+
+
+def test_verdict_says_no_difference_and_worse():
+    base = [80.0, 82.0, 84.0, 81.0, 83.0]
+    noise = [80.4, 81.5, 84.6, 80.3, 83.9]
+    assert told({"plain": base, "momentum": noise}).verdict() == (
+        "No difference can be shown. Momentum ends 0.1 points above plain (−0.7 to 1.0), which "
+        "may be chance."
+    )
+    worse = told({"plain": base, "momentum": [each - 5 for each in base]}).verdict()
+    assert worse == ("No, it is worse. Momentum ends 5.0 points below plain (5.0 to 5.0).")
+    mixed = told({"plain": base, "up": [each + 5 for each in base], "down": worse_by(base, 3)})
+    assert mixed.verdict() == (
+        "Yes. Up helps, in every seed: it ends 5.0 points above plain (5.0 to 5.0). Down is worse."
+    )
+
+
+def worse_by(values: list[float], points: float) -> list[float]:
+    return [each - points for each in values]
+
+
+@pytest.mark.parametrize(
+    ("linear", "title"),
+    [
+        ([92.0, 92.5, 93.0, 92.2, 92.8], "Depth is not needed here"),
+        ([96.0, 96.5, 97.0, 96.2, 96.8], "Depth is not needed here"),
+        ([88.0, 88.5, 89.0, 88.2, 88.8], "A linear model does not reach it"),
+        ([70.0, 99.0, 95.0, 80.0, 99.0], "A linear model may do as well"),
+        (GUESSING, "The linear control has learned nothing"),
+    ],
+)
+def test_linear_control_weakens_the_claim_only_as_far_as_it_goes(linear, title):
+    ends = {"plain": GUESSING, "addition": [92.0, 92.5, 93.0, 92.2, 92.8], "linear": linear}
+    assert title in dict(told(ends).notes())
+
+
+@pytest.mark.parametrize(
+    ("start", "title"),
+    [
+        ([95.0, 95.5, 94.0, 95.2, 95.8], "A better start is enough"),
+        ([30.0, 20.5, 40.0, 12.2, 12.8], "A better start is not enough"),
+    ],
+)
+def test_better_start_is_held_against_the_best(start, title):
+    ends = {"plain": GUESSING, "addition": [92.0, 92.5, 93.0, 92.2, 92.8], "better start": start}
+    notes = dict(told(ends).notes())
+    assert title in notes
+    assert "Plain only guesses" in notes
+    assert notes["Times are medians"].startswith("on one thread of an abacus")
 
 
 # ---------------------------------------------------------------- errors before anything runs

@@ -11,13 +11,13 @@ from typing import Any, Literal
 import cloudpickle
 import pytest
 import torch
-from snapshot import snapshot
 from torch import Tensor, nn
-from zoo import ZOO, Exhibit
 
 import skipway
 from skipway._errors import LossError, RewireError
 from skipway._results import CAUSES, Rewiring
+from snapshot import snapshot
+from zoo import ZOO, Exhibit
 
 each_exhibit = pytest.mark.parametrize("exhibit", ZOO, ids=lambda exhibit: exhibit.name)
 each_way = pytest.mark.parametrize("how", ["add", "cat"])
@@ -36,8 +36,9 @@ def _rewired(exhibit: Exhibit, how: Literal["add", "cat"]) -> tuple[nn.Module, A
     try:
         return model, inputs, skipway.rewire(model, inputs, how=how)
     except RewireError as refusal:
-        assert len(str(refusal)) > 60, "a refusal says what was seen and what to do"
-        pytest.skip(f"refused: {refusal}")
+        reason = str(refusal)
+    assert len(reason) > 60, "a refusal says what was seen and what to do"
+    pytest.skip(f"refused: {reason}")
 
 
 @each_exhibit

@@ -37,14 +37,6 @@ EXPECTED = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def of_case(name: str, seed: int = 0, factor: float = 1.0) -> Diagnosis:
     case = cases.load(name)
     torch.manual_seed(seed)

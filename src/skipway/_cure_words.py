@@ -14,7 +14,7 @@ from ._results import Comparison, Diagnosis, Interval, Rewiring, Variant
 # Addition adds no parameter and little time: it is taken unless another is this much better.
 _SIMPLER_WITHIN = 5.0
 _WHATEVER_ELSE = {
-    "reattach": "A part of the network is cut off from the loss in the code; no setting mends that.",
+    "reattach": "A part of the network is cut off from the loss in the code; no setting mends it.",
     "data": "No change of the network helps before the data does.",
     "none": "Nothing needs to be done.",
 }

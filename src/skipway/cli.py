@@ -15,8 +15,6 @@ from . import __version__, cases
 from ._errors import SkipwayError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from ._case import Case
 
 F = TypeVar("F", bound=Callable[..., Any])

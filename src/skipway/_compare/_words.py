@@ -116,36 +116,39 @@ class Writer:
         return None
 
     def _start(self) -> Note | None:
-        start = self._find("better start")
-        if start is None or start.role != "control" or self._one_seed():
+        start = self._control("better start")
+        if start is None:
             return None
-        reference = self.variants[0]
+        reference, best = self.variants[0], self.best
         level = f"Started as well as is known, {reference.name} reaches {self._level(start)}"
-        if self.best is None or self.best.answer != "helped":
-            said = "A better start helps" if start.answer == "helped" else "Nor does a better start"
-            return said, f"{level}, against {self._level(reference)} as given."
-        rest = f"; {self.best.name} reaches {self._level(self.best)}."
-        ahead = self._ahead(self.best, start)
-        if not ahead:
-            return "A better start is enough", f"{level} without any other change{rest}"
-        return "A better start is not enough", f"{level}{rest}"
+        if best is None or best.answer != "helped":
+            said = {"helped": "helps", "worse": "makes it worse"}.get(start.answer or "", "")
+            title = f"A better start {said or 'makes no difference that can be shown'}"
+            return title, f"{level}, against {self._level(reference)} as given."
+        rest = f"{best.name} reaches {self._level(best)}"
+        if self._ahead(best, start):
+            return "A better start is not enough", f"{level}; {rest}."
+        if self._matches(start, best):
+            return "A better start is enough", f"{level} without any other change; {rest}."
+        return "A better start may be enough", f"{level}; {rest}, which may be chance."
 
     def _simple(self, name: str, words: str) -> Note | None:
-        simple = self._find(name)
-        best = self.best or self.variants[0]
-        if simple is None or simple.role != "control" or self._one_seed():
+        simple = self._control(name)
+        if simple is None:
             return None
+        best = self.best or self.variants[0]
         level = f"{_capital(words)} reaches {self._level(simple)}, {best.name} {self._level(best)}."
         if simple.stalled == len(simple.runs):
-            return (
-                f"The {name} control has barely started",
-                f"{level} More epochs or a higher rate might carry it further.",
-            )
-        if not self._ahead(best, simple):
+            title = f"The {name} control has learned nothing"
+            return title, f"{level} At these rates and epochs it says nothing about depth."
+        gap = self._beside(self._between(simple, best), best.name)
+        if self._ahead(best, simple):
+            return f"{_capital(words)} does not reach it", f"{level} It ends {gap}."
+        if self._matches(simple, best):
             title = "Depth is not needed here" if name == "linear" else "One hidden layer is enough"
             return title, f"{level} On this data the deep network gains nothing over it."
-        gap = self._beside(self._between(simple, best), best.name)
-        return f"{_capital(words)} does not reach it", f"{level} It ends {gap}."
+        title = f"{_capital(words)} may do as well"
+        return title, f"{level} It ends {gap}, which may be chance."
 
     def _guessing(self) -> Note | None:
         chance, sign = self.table.chance, 1 if self.table.higher_is_better else -1
@@ -198,11 +201,10 @@ class Writer:
     def _times(self) -> Note:
         return "Times are medians", f"on one thread of {self.machine}; read them as rough ratios."
 
-    def _find(self, name: str) -> Variant | None:
-        return next((each for each in self.variants if each.name == name), None)
-
-    def _one_seed(self) -> bool:
-        return self.table.seeds == 1
+    def _control(self, name: str) -> Variant | None:
+        """Return a control to be held against others, which takes more than one seed."""
+        found = (each for each in self.variants if each.name == name and each.role == "control")
+        return next(found, None) if self.table.seeds > 1 else None
 
     def _between(self, variant: Variant, other: Variant) -> Interval:
         return paired(
@@ -214,6 +216,12 @@ class Writer:
     def _ahead(self, variant: Variant, other: Variant) -> bool:
         gap = self._between(variant, other)
         return answer(gap, higher_is_better=self.table.higher_is_better) == "helped"
+
+    def _matches(self, simple: Variant, best: Variant) -> bool:
+        """Tell whether `simple` is better, or so close that nobody need care."""
+        behind = self._between(best, simple).mean * (1 if self.table.higher_is_better else -1)
+        close = _CLOSE if self.kind == "accuracy" else 0.01 * abs(best.mean)
+        return behind <= close
 
     def _level(self, variant: Variant) -> str:
         return self._number(statistics.median(self.table.outcomes(variant)))

@@ -54,6 +54,7 @@ def diagnose(
         OptimizerError: the optimizer holds none of the model's parameters.
 
     Example:
+        >>> import torch
         >>> _ = torch.manual_seed(0)
         >>> layers = [layer for _ in range(40) for layer in (nn.Linear(16, 16), nn.Tanh())]
         >>> model = nn.Sequential(*layers, nn.Linear(16, 2))
@@ -79,6 +80,7 @@ def diagnose(
 
 def _diagnosis(facts: Facts, found: list[Judgement], notes: list[str], when: str) -> Diagnosis:
     main = found[0]
+    names = [layer.name for layer in facts.layers]
     return Diagnosis(
         cause=main.finding.cause,
         treatment=main.finding.treatment,
@@ -94,7 +96,7 @@ def _diagnosis(facts: Facts, found: list[Judgement], notes: list[str], when: str
         skill=facts.skill,
         chance=facts.chance,
         decades_lost=max(layer.decades_lost for layer in facts.layers),
-        place=main.place,
+        place=main.place if main.place in names else names[-1],
         learning_rate=facts.learning_rate,
         optimizer=facts.optimizer,
         relative=facts.relative,

@@ -21,7 +21,7 @@ def precision(facts: Facts) -> Judgement | None:
     if not still:
         return None
     worst = min(still, key=lambda layer: layer.step or 0.0)
-    meant = step.planned >= limit.SLOW and step.progress < limit.LOST_PROGRESS * step.planned
+    meant = step.planned >= limit.TOO_SLOW and step.progress < limit.LOST_PROGRESS * step.planned
     names = tuple(layer.name for layer in still)
     lost = worst.with_gradient - (worst.moved or 0)
     return Judgement(

@@ -47,6 +47,8 @@ COLLAPSED = 1e-3
 # 10^-2.4 and 10^-0.5; learning rates too small from 10^-3.2 down; too large from 10^-0.1 up.
 SLOW = 10**-2.8
 FAST = 10**-0.1
+# Between this and SLOW a step is small, yet it learns where it is not rounded away.
+TOO_SLOW = 10**-3.2
 # A loss that is still above this part of where it began, after forty steps on one batch.
 STUCK = 0.95
 # What another learning rate has to reach on the same batch to be called the better one.

@@ -36,7 +36,7 @@ def said(
     if diagnosis is None:
         return f"{where}: wherever layers follow each other with no skip."
     lost = _decades(diagnosis)
-    decades = sum(_drops(list(skips), lost))
+    decades = sum(_drops(skips, lost))
     kept, all_ = len(skips), sum(map(len, runs))
     if decades < _WORTH_IT:
         return f"{where}: no part loses much more gradient than the others."
@@ -46,32 +46,36 @@ def said(
 
 
 def _decades(diagnosis: Diagnosis) -> dict[str, float]:
-    """Return `log10` of every layer's elasticity; what is exactly 0 is the least float there is."""
+    """Return `log10` of every layer's elasticity, where it can be told from 0."""
     return {
-        layer.name: math.log10(max(layer.elasticity, 5e-324))
+        layer.name: math.log10(layer.elasticity)
         for layer in diagnosis.layers
-        if math.isfinite(layer.elasticity)
+        if math.isfinite(layer.elasticity) and layer.elasticity > 0
     }
 
 
-def _drops(run: list[PlannedSkip], lost: dict[str, float]) -> list[float]:
-    """Return how many decades the gradient loses from the end of each skip back to its start."""
-    return [
-        max(0.0, lost[skip.destination] - lost[skip.source])
-        if skip.source in lost and skip.destination in lost
-        else 0.0
+def _drops(run: Sequence[PlannedSkip], lost: dict[str, float]) -> list[float]:
+    """Return how many decades the gradient loses from the end of each skip back to its start.
+
+    Where it has died out altogether nobody knows; such a skip counts like the worst one.
+    """
+    known = {
+        skip: max(0.0, lost[skip.destination] - lost[skip.source])
         for skip in run
-    ]
+        if skip.source in lost and skip.destination in lost
+    }
+    worst = max(known.values(), default=_WORTH_IT)
+    return [known.get(skip, worst) for skip in run]
 
 
 def _trimmed(run: list[PlannedSkip], drops: list[float]) -> list[PlannedSkip]:
     """Drop skips at both ends as long as next to nothing is lost there."""
     budget = _TRIMMED * sum(drops)
-    # An even share is what a chain that loses all along has at every skip: never trimmed.
-    even = sum(drops) / len(drops) / 2
+    # A chain that loses all along loses an even share at every skip: that is not nothing.
+    little = sum(drops) / len(drops) / 4
     start, end = 0, len(run)
-    while sum(drops[: start + 1]) <= budget and drops[start] < even:
+    while sum(drops[: start + 1]) <= budget and drops[start] < little:
         start += 1
-    while sum(drops[end - 1 :]) <= budget and drops[end - 1] < even:
+    while sum(drops[end - 1 :]) <= budget and drops[end - 1] < little:
         end -= 1
     return run[start:end]

@@ -46,34 +46,38 @@ class Place:
     layers: int = 1
 
 
-def streams(graph: Graph, run: Sequence[Unit]) -> list[list[Place]]:
-    """Return the places along a run of weight layers, one list for each forward."""
-    scope = common_scope(graph, run[0], run[-1])
+def streams(graph: Graph, run: Sequence[Unit], block: int = _BLOCK) -> list[list[Place]]:
+    """Return the places along a run of weight layers, one list for each forward.
+
+    A child with more than `block` of them is entered.
+    """
+    scope = common_scope(graph, run)
     groups = [
         list(group) for _, group in groupby(run, key=lambda unit: _step(graph, scope, unit))
     ]
     found: list[list[Place]] = [[]]
     for group in groups:
-        place = _place(graph, scope, group)
+        place = _place(graph, scope, group) if len(group) <= block else None
         if place is not None:
             found[-1].append(place)
         else:
-            found += [*(streams(graph, group) if len(group) > _BLOCK else []), []]
+            inside = len(group) > block and common_scope(graph, group) != scope
+            found += [*(streams(graph, group, block) if inside else []), []]
     return [places for places in found if places]
 
 
 def place_of(graph: Graph, unit: Unit, other: Unit) -> Place | None:
     """Return where the output of `unit` can be tapped for a skip that ends or starts at `other`."""
-    scope = common_scope(graph, unit, other)
+    scope = common_scope(graph, [unit, other])
     child, call = _step(graph, scope, unit)[:2]
     group = [each for each in graph.units if _step(graph, scope, each)[:2] == (child, call)]
     return _place(graph, scope, group if child else [unit])
 
 
-def common_scope(graph: Graph, first: Unit, second: Unit) -> str:
-    """Return the innermost module, called once, that both layers are called in."""
-    scopes = [path for path in _callers(graph, first) if path in _callers(graph, second)]
-    return max(scopes, key=len)
+def common_scope(graph: Graph, units: Sequence[Unit]) -> str:
+    """Return the innermost module, called once, that all these layers are called in."""
+    shared = set.intersection(*(set(_callers(graph, unit)) for unit in units))
+    return max(shared, key=len)
 
 
 def _callers(graph: Graph, unit: Unit) -> list[str]:

@@ -49,10 +49,8 @@ def make_plan(graph: Graph, how: Literal["add", "cat"], diagnosis: Diagnosis | N
         if skip.kind != "merge" and len(skip.branch) <= _SHORT_BRANCH
     ]
     runs = [run for run in chains(graph) if not any({u.name for u in run} <= c for c in covered)]
-    found = [
-        _skips(graph, places, how) for run in runs for places in streams(graph, run) if places
-    ]
-    kept = losing_part([skips for skips in found if skips], diagnosis)
+    found = [skips for run in runs for skips in _along(graph, run, how)]
+    kept = losing_part(found, diagnosis)
     if not any(kept):
         raise RewireError(no_place(graph, runs))
     skips = sorted((s for each in kept for s in each), key=lambda s: graph.unit(s.source).node)
@@ -73,6 +71,17 @@ def place(graph: Graph, plan: Plan) -> list[Placed]:
 def with_scale(plan: Plan, scale: float) -> Plan:
     """Return the plan with its branches scaled."""
     return replace(plan, skips=tuple(replace(skip, branch_scale=scale) for skip in plan.skips))
+
+
+def _along(
+    graph: Graph, run: Sequence[Unit], how: Literal["add", "cat"]
+) -> list[list[PlannedSkip]]:
+    """Return the skips along a run: around small blocks, else inside of them."""
+    for options in ({}, {"block": 1}):
+        found = [_skips(graph, places, how) for places in streams(graph, run, **options)]
+        if any(found):
+            return [skips for skips in found if skips]
+    return []
 
 
 def _skips(

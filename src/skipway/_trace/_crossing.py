@@ -62,10 +62,10 @@ def pieces_of(graph: Graph, node: Node, gradient: Tensor) -> list[tuple[int, Ten
 def activation_of(graph: Graph, start: int) -> int:
     """Return the activation that the output of a layer goes into, or -1."""
     units = {unit.node for unit in graph.units}
-    waiting = [start]
+    waiting = {start}
     for _ in range(_NEAR):
-        waiting = [i for node in waiting for i in graph.consumers[node] if i not in units]
-        for index in waiting:
+        waiting = {i for node in waiting for i in graph.consumers[node]} - units
+        for index in sorted(waiting):
             if graph.nodes[index].op in _ACTIVATIONS:
                 return index
     return -1

@@ -93,15 +93,18 @@ def _import(file: Path) -> ModuleType:
         raise CaseError(_explain(file, error)) from error
     finally:
         sys.path.remove(str(file.parent))
-    _send_by_value(module)
+    _send_by_value(file.parent)
     return module
 
 
-def _send_by_value(module: ModuleType) -> None:
+def _send_by_value(folder: Path) -> None:
     import cloudpickle  # type: ignore[import-untyped]
 
-    # Worker processes cannot import the user's file by this name, so its code travels along.
-    cloudpickle.register_pickle_by_value(module)
+    # Worker processes cannot import what lies in the user's folder, so its code travels along.
+    for module in list(sys.modules.values()):
+        place = getattr(module, "__file__", None)
+        if place and module.__name__ != "__main__" and Path(place).parent == folder:
+            cloudpickle.register_pickle_by_value(module)
 
 
 def _explain(file: Path, error: Exception) -> str:

@@ -1,0 +1,78 @@
+"""`Relay`: a skip carried by two hooks, where a forward cannot be written anew."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from .._errors import RewireError
+
+
+class Relay(nn.Module):
+    """Keep the output of one module, join it to the output of another.
+
+    The hooks are bound methods and the state is the module's own, so a copy of the network
+    carries its own tensors, and it pickles. Nothing is kept after the join.
+
+    Args:
+        source: path of the module whose output is kept, for messages.
+        destination: path of the module whose output it joins.
+        shortcut: what the kept tensor goes through.
+        fuse: joins by concatenation; without it the two are added.
+        scale: of the destination's output in a sum.
+        clone: keep a copy, because something overwrites the tensor before it joins.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        destination: str,
+        *,
+        shortcut: nn.Module | None = None,
+        fuse: nn.Module | None = None,
+        scale: float = 1.0,
+        clone: bool = False,
+    ) -> None:
+        super().__init__()
+        self.source, self.destination = source, destination
+        self.shortcut, self.fuse, self.scale, self.clone = shortcut, fuse, scale, clone
+        self.carried: Tensor | None = None
+        self.handles: list[Any] = []
+
+    def attach(self, source: nn.Module, destination: nn.Module) -> None:
+        """Start to carry what `source` puts out to `destination`."""
+        # The handles are kept: unpickled in another process, they see to it that the ids of
+        # later hooks do not collide with these.
+        self.handles = [
+            source.register_forward_hook(self.keep),
+            destination.register_forward_hook(self.join),
+        ]
+
+    def keep(self, module: nn.Module, args: Any, output: Tensor) -> None:
+        """Keep the output of the source."""
+        self.carried = output.clone() if self.clone else output
+
+    def join(self, module: nn.Module, args: Any, output: Tensor) -> Tensor:
+        """Join what was kept to the output of the destination."""
+        kept, self.carried = self.carried, None
+        if kept is None:
+            raise RewireError(
+                f"The skip from `{self.source}` to `{self.destination}` has nothing to carry: "
+                f"`{self.destination}` ran and `{self.source}` did not run before it. That "
+                "happens when activation checkpointing recomputes only the second one (put both "
+                "into one checkpoint), or when a branch of the forward leaves the first one out."
+            )
+        joined: Tensor = self(kept, output)
+        return joined
+
+    def forward(self, skip: Tensor, x: Tensor) -> Tensor:
+        """Return the skipped tensor and `x`, joined."""
+        skip = skip if self.shortcut is None else self.shortcut(skip)
+        if self.fuse is not None:
+            fused: Tensor = self.fuse(skip, x)
+            return fused
+        return skip + (x if self.scale == 1 else self.scale * x)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "carried": None}

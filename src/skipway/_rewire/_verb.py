@@ -1,0 +1,136 @@
+"""`rewire`: a new network with skip connections, and the code that says the same."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from .._case import call
+from .._errors import RewireError, SkipwayError
+from .._results import Diagnosis, Plan, Rewiring
+from .._trace import Graph, observe, record, untouched
+from ._apply import Applied, apply, copied
+from ._classes import base_of
+from ._plan import make_plan, place, with_scale
+from ._source import whole
+
+# A sum that makes the signal this many times larger than the plain network's overflows sooner or
+# later: then the branches are scaled down.
+_GROWTH = 10.0
+
+
+def rewire(
+    model: nn.Module,
+    inputs: Any,
+    *,
+    how: Literal["add", "cat"] = "add",
+    diagnosis: Diagnosis | None = None,
+    plan: Plan | None = None,
+) -> Rewiring:
+    """Give a network skip connections, around every two weight layers that follow each other.
+
+    The model you give is not changed. The new one is of the same class, has every key of its
+    state dict with its value, and copies, pickles, compiles and exports as before.
+
+    Args:
+        model: any module that runs eagerly.
+        inputs: what its forward takes: a tensor, a tuple of positional or a dict of keyword
+            arguments.
+        how: `"add"` for `x = skip + x` (ResNet), `"cat"` to concatenate and mix back to the
+            width (DenseNet); the mixing layer starts as the same sum.
+        diagnosis: of this network; then only the layers that lose gradient get skips.
+        plan: a plan made before, for this or for another instance; it may be edited.
+
+    Returns:
+        The new network, the plan, and the source of every class that changed.
+
+    Raises:
+        RewireError: there is no place for a skip, or the plan does not fit; the message names
+            the layer, the reason and what to do.
+        ModelError: the model raises in forward.
+
+    Example:
+        >>> import torch
+        >>> net = nn.Sequential(*(nn.Linear(8, 8) for _ in range(4)))
+        >>> rewiring = rewire(net, torch.randn(2, 8))
+        >>> print(rewiring.source())
+        from torch import nn
+        <BLANKLINE>
+        <BLANKLINE>
+        class Sequential(nn.Sequential):
+            def forward(self, input):
+                x = self[0](input)
+        <BLANKLINE>
+                skip = x
+                x = self[1](x)
+                x = self[2](x)
+                x = skip + x
+                return self[3](x)
+        <BLANKLINE>
+    """
+    _check(model)
+    with untouched(model):
+        graph = observe(model, inputs)
+        chosen = plan or make_plan(graph, how, diagnosis)
+        applied = apply(model, inputs, graph, place(graph, chosen))
+        largest = _largest(applied.model, inputs, graph)
+        if plan is None and largest > _GROWTH * _largest(model, inputs, graph):
+            chosen = with_scale(chosen, round(1 / math.sqrt(len(chosen.skips)), 3))
+            applied = apply(model, inputs, graph, place(graph, chosen))
+    return _rewiring(model, graph, chosen, applied)
+
+
+def _check(model: nn.Module) -> None:
+    if not isinstance(model, nn.Module):
+        raise RewireError(
+            f"rewire was given a {type(model).__name__}, not a torch.nn.Module; for a Case use "
+            "rewire(case.model(), inputs)."
+        )
+    if hasattr(model, "_orig_mod"):
+        raise RewireError(
+            "The model is compiled already. Rewire the model itself and compile the result: "
+            "torch.compile(rewire(net, inputs).model)."
+        )
+
+
+def _largest(model: nn.Module, inputs: Any, graph: Graph) -> float:
+    """Return the largest root mean square that any tensor inside the network has."""
+    sizes = [torch.zeros((), dtype=torch.float64)]
+
+    def measure(
+        index: int, op: str, tensor: Tensor, module: str, arguments: tuple[Any, ...]
+    ) -> None:
+        if tensor.is_floating_point() and tensor.numel():
+            sizes.append(tensor.detach().double().pow(2).mean().sqrt().cpu())
+
+    run = copied(model)
+    with untouched(model), torch.no_grad():
+        try:
+            record(run, lambda: call(run, inputs), visit=measure)
+        except SkipwayError as error:
+            names = ", ".join(f"`{unit.name}`" for unit in graph.units[:4])
+            raise RewireError(
+                f"With its skips the network ({names} ...) does not run: {error} Leave the skips "
+                "at that place out of the plan, or write them by hand."
+            ) from error
+    largest = torch.stack(sizes).nan_to_num(math.inf, math.inf).max()
+    return float(largest)
+
+
+def _rewiring(model: nn.Module, graph: Graph, plan: Plan, applied: Applied) -> Rewiring:
+    code, added = whole(applied.pages)
+    before = sum(parameter.numel() for parameter in model.parameters())
+    after = sum(parameter.numel() for parameter in applied.model.parameters())
+    return Rewiring(
+        plan=plan,
+        code=code,
+        added=added,
+        model_name=base_of(model).__name__,
+        parameters=after,
+        parameters_added=after - before,
+        layers=tuple(unit.name for unit in graph.units),
+        model=applied.model,
+    )
