@@ -436,9 +436,9 @@ def test_objective_dataset_and_metric_of_its_own():
 
 def run_of(name: str, seed: int, end: float, *, status="done", stalled=False, size=1000, ms=1.0):
     return Run(
-        variant=name, seed=seed, learning_rate=1.0, status=status, error=None, train_loss=(2.3, 0.1),
-        validation=(10.0, end), test=(10.0, end), stalled=stalled, step_ms=ms, seconds=1.0,
-        parameters=size,
+        variant=name, seed=seed, learning_rate=1.0, status=status, error=None,
+        train_loss=(2.3, 0.1), validation=(10.0, end), test=(10.0, end), stalled=stalled,
+        step_ms=ms, seconds=1.0, parameters=size,
     )  # fmt: skip
 
 

@@ -717,3 +717,25 @@ def test_words_of_every_case_are_for_readers(name):
         assert " 1 layers" not in text
         assert ".." not in text
         assert text.count("`") % 2 == 0
+
+
+def test_a_later_look_gives_the_same_cause():
+    case = cases.load("bf16-updates")
+    torch.manual_seed(0)
+    model = case.model()
+    optimizer = case.make_optimizer(model.parameters())
+    inputs, targets = case.train
+    for index in torch.arange(1400).split(64):
+        optimizer.zero_grad()
+        case.loss(model(inputs[index]), targets[index]).backward()
+        optimizer.step()
+    found = diagnose(model, case.batch(), case.loss, optimizer=optimizer, when="after epoch 1")
+    assert (found.cause, found.when) == ("precision", "after epoch 1")
+
+
+def test_a_compiled_model_is_read_layer_by_layer():
+    model = torch.compile(mlp(2), backend="eager")
+    model(digits()[0])  # hooks that are added after the first compile never fire
+    found = judge(model, sgd(model))
+    assert [layer.name for layer in found.layers] == ["0", "2", "4"]
+    assert all(layer.gradient > 0 for layer in found.layers)

@@ -66,20 +66,43 @@ class CastsItself(nn.Module):
         self.net = nn.Linear(4, 2).to(torch.bfloat16)
 
     def forward(self, x):
-        return self.net(x.to(torch.bfloat16))
+        return self.net(x.to(torch.bfloat16)) + x.bfloat16()[:, :2] + x.to(dtype=torch.half)[:, 2:]
 
 
-def test_model_that_casts_by_itself_is_an_error_that_says_so():
+class Fixed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Linear(4, 2)
+        self.seen = torch.ones(4, 4, dtype=torch.bfloat16)  # no buffer, so nothing can cast it
+
+    def forward(self, x):
+        return self.net(x @ self.seen)
+
+
+def vectors(model) -> Case:
     inputs = torch.randn(8, 4)
-    given = Case(
-        model=CastsItself,
+    return Case(
+        model=model,
         train=(inputs, torch.arange(8) % 2),
         test=(inputs, torch.arange(8) % 2),
         loss=nn.functional.cross_entropy,
         optimizer=lambda p: torch.optim.SGD(p, lr=0.01),
     )
-    with pytest.raises(CaseError, match="cast"):
-        in_float32(given)
+
+
+def test_model_that_casts_by_itself_is_computed_in_float32():
+    treated = in_float32(vectors(CastsItself))
+    model, x = treated.model(), treated.train[0]
+    expected = x @ model.net.weight.T + model.net.bias + x[:, :2] + x[:, 2:]
+    assert model(x).dtype == torch.float32
+    torch.testing.assert_close(model(x), expected)
+    assert isinstance(model, CastsItself)
+    assert list(model.state_dict()) == ["net.weight", "net.bias"]
+
+
+def test_model_that_cannot_run_in_float32_is_an_error_that_says_so():
+    with pytest.raises(CaseError, match=r"does not run in float32.*net|forward"):
+        in_float32(vectors(Fixed))
 
 
 def half_frozen() -> nn.Module:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.overrides import TorchFunctionMode
 
 from ._case import Case, split
 from ._errors import CaseError, ModelError
@@ -61,8 +62,12 @@ def with_learning_rate(case: Case, rate: float) -> Case:
 def in_float32(case: Case) -> Case:
     """Return the case with model and data in float32 where they were in another float type.
 
+    Where the model's forward casts to a half type by itself and does not run otherwise, those
+    casts give float32 as well.
+
     Raises:
-        CaseError: the data is a Dataset, whose samples cannot be cast from outside.
+        CaseError: the data is a Dataset, whose samples cannot be cast from outside; or the model
+            does not run in float32.
 
     Example:
         >>> from skipway import cases
@@ -79,7 +84,13 @@ def in_float32(case: Case) -> Case:
     treated = case.replace(
         model=_InFloat32(case.model), train=_floating(case.train), test=_floating(case.test)
     )
-    _check_runs(treated)
+    if _failure(treated) is not None:
+        treated = treated.replace(model=_InFloat32(case.model, within=True))
+    if (error := _failure(treated)) is not None:
+        raise CaseError(
+            f"The model of case {case.name!r} does not run in float32: {error} Where its forward "
+            "casts to another type by itself, let it cast to the type of its weights."
+        ) from error
     return treated
 
 
@@ -119,8 +130,8 @@ def better_start(case: Case) -> Case:
 
     Example:
         >>> from skipway import cases
-        >>> bias = better_start(cases.load("tanh-mlp")).model().get_parameter("0.bias")
-        >>> bool(bias.eq(0).all())
+        >>> model = better_start(cases.load("tanh-mlp")).model()
+        >>> bool(model.head.bias.eq(0).all())
         True
     """
     if case.objective is not None:
@@ -132,19 +143,17 @@ def better_start(case: Case) -> Case:
     return case.replace(model=_BetterStart(case.model, inputs))
 
 
-def _check_runs(case: Case) -> None:
-    """Run the cast model once: a forward that casts by itself undoes the remedy or breaks."""
+def _failure(case: Case) -> ModelError | None:
+    """Run the model once; where it cannot, return why."""
     if case.objective is not None:
-        return
+        return None  # what of the batch goes in is unknown
     with torch.random.fork_rng(devices=[]):
         model = case.model()
     try:
         observe(model, split(case.replace(batch_size=2).batch())[0])
     except ModelError as error:
-        raise CaseError(
-            f"The model of case {case.name!r} does not run in float32: {error} Its forward seems "
-            "to cast to another type by itself; let it cast to the type of its weights."
-        ) from error
+        return error
+    return None
 
 
 @dataclass(frozen=True)
@@ -162,9 +171,42 @@ class _AtRate:
 @dataclass(frozen=True)
 class _InFloat32:
     model: Callable[[], nn.Module]
+    within: bool = False
 
     def __call__(self) -> nn.Module:
-        return self.model().to(torch.float32)
+        model = self.model().to(torch.float32)
+        if self.within:
+            _keep_in_float32(model)
+        return model
+
+
+def _keep_in_float32(model: nn.Module) -> None:
+    """Make the casts in the model's own forward give float32; its layers keep their names."""
+    kind = type(model)
+
+    def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        with _NoHalf():
+            return kind.forward(self, *args, **kwargs)
+
+    model.__class__ = type(kind.__name__, (kind,), {"forward": forward})
+
+
+class _NoHalf(TorchFunctionMode):
+    """Turns every request for a half type into one for float32."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if getattr(func, "__name__", "") in ("half", "bfloat16"):
+            return args[0].float()
+        given = {key: _not_half(value) for key, value in (kwargs or {}).items()}
+        return func(*map(_not_half, args), **given)
+
+
+def _not_half(value: Any) -> Any:
+    # Compared by identity: a tensor's own `==` would run inside the model.
+    half = any(value is each for each in (torch.float16, torch.bfloat16))
+    return torch.float32 if half else value
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ class Tried:
         best_rate: the learning rate, of those tried beside the optimizer's own, with the lowest
             end.
         best_end: the loss it ends at.
+        best_steps: after how many steps.
         dependence: p-value of "targets are independent of inputs"; `None` where not tested.
         held_out: lowest loss of the half of the batch that was not trained on, over the loss of
             the best constant output.
@@ -51,6 +52,7 @@ class Tried:
     steps: int
     best_rate: float | None = None
     best_end: float = math.inf
+    best_steps: int = 0
     dependence: float | None = None
     held_out: float | None = None
     held_in: float | None = None

@@ -117,7 +117,8 @@ def _tried_words(tried: Tried | None) -> str:
         own = f"{own}, where it was"
     return (
         f" On a copy, {plural(tried.steps, 'step')} take the loss from {prose(tried.start)} to "
-        f"{own}, and at a learning rate of {rate(tried.best_rate)} to {prose(tried.best_end)}."
+        f"{own}; {count(tried.best_steps)} at a learning rate of {rate(tried.best_rate)} take it "
+        f"to {prose(tried.best_end)}."
     )
 
 

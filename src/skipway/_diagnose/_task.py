@@ -165,8 +165,8 @@ class Task:
         if step.planned <= 0 or not (slow or stuck):
             return tried
         aim = limit.GOOD / step.planned
-        rate, end = search_rate(self.model, optimizer, self.evaluate, count, aim)
-        return replace(tried, best_rate=rate, best_end=end)
+        rate, end = search_rate(self.model, optimizer, self.evaluate, self.steps, aim)
+        return replace(tried, best_rate=rate, best_end=end, best_steps=self.steps)
 
     def _test_labels(self, optimizer: Optimizer, tried: Tried, facts: Facts) -> Tried:
         if facts.same_targets or not facts.chance or not self._can_test_labels():

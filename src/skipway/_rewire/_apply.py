@@ -18,7 +18,7 @@ from .._trace import Graph
 from ._classes import base_of, rewired_class
 from ._expressions import Expressions
 from ._faithful import is_faithful
-from ._forward import Forward, Unreadable, read_forward
+from ._forward import Forward, UnreadableError, read_forward
 from ._overwritten import is_overwritten
 from ._places import Place
 from ._plan import Placed
@@ -81,7 +81,7 @@ class _Scope:
         names = [self._names(number, each) for number, each in enumerate(self.placed)]
         try:
             return self._by_source(names)
-        except Unreadable as reason:
+        except UnreadableError as reason:
             return self._by_hooks(names, str(reason))
 
     @property
@@ -93,7 +93,7 @@ class _Scope:
         forward = read_forward(scope)
         plain = self._page(scope, forward, (), {})
         if not is_faithful(self.model, self.inputs, self.path, base_of(scope), plain.text):
-            raise Unreadable("what fx reads is not what it does")
+            raise UnreadableError("what fx reads is not what it does")
         me = next(iter(forward.signature.parameters))
         joins = [
             self._join(forward, each, {role: f"{me}.{name}" for role, name in named.items()})
@@ -176,20 +176,19 @@ class _Scope:
                 self.result.get_submodule(each.source.child),
                 self.result.get_submodule(each.destination.child),
             )
-            lines += self._described(each, self._free("relay", number), relay.clone)
+            lines += self._described(each, names[number], relay.clone)
         return Page(frozenset(), tuple(lines))
 
-    def _described(self, each: Placed, name: str, clone: bool) -> list[Line]:
+    def _described(self, each: Placed, names: dict[str, str], clone: bool) -> list[Line]:
         inside = len(self.path) + 1 if self.path else 0
         source, destination = each.source.child[inside:], each.destination.child[inside:]
-        roles = modules_of(each.skip, each.ends)
-        merge = merge_of(each.skip, {role: f"self.{name}.{role}" for role in roles})
-        copy_ = ".clone()" if clone else ""
-        return [
-            Line("#", True),
-            Line(f"#     skip = x{copy_}  # after `{source}`", True),
-            Line(f"#     x = {merge.format(skip='skip', x='x')}  # after `{destination}`", True),
+        merge = merge_of(each.skip, {role: f"self.{name}" for role, name in names.items()})
+        texts = [
+            *(f"self.{names[r]} = {c}" for r, c in modules_of(each.skip, each.ends).items()),
+            f"skip = x{'.clone()' if clone else ''}  # after {source}",
+            f"x = {merge.format(skip='skip', x='x')}  # after {destination}",
         ]
+        return [Line("#", True), *(Line(f"#     {text}", True) for text in texts)]
 
     def _check_hookable(self, each: Placed, reason: str) -> None:
         for place in (each.source, each.destination):
@@ -220,5 +219,5 @@ def _node(forward: Forward, scope: str, place: Place) -> fx.Node:
         calls = [user for node in weights for user in node.users]
         calls = calls if len(calls) == 1 else []
     if len(calls) <= place.call:
-        raise Unreadable(f"fx does not see it call `{name}`")
+        raise UnreadableError(f"fx does not see it call `{name}`")
     return calls[place.call]

@@ -7,7 +7,6 @@ state dict stay. The class itself cannot be found by name in any module: its ins
 
 from __future__ import annotations
 
-import __future__
 import copyreg
 import functools
 import hashlib
@@ -16,12 +15,12 @@ from typing import Any
 
 from torch import nn
 
-_FUTURE = __future__.annotations.compiler_flag
+# Annotations stay text: they name things of the user's module that are not known here.
+_FUTURE = annotations.compiler_flag
 
 
-@functools.lru_cache(maxsize=None)
 def rewired_class(base: type[nn.Module], source: str) -> type[nn.Module]:
-    """Return a subclass of `base` whose `forward` is the one in `source`.
+    r"""Return a subclass of `base` whose `forward` is the one in `source`.
 
     Args:
         base: the user's class.
@@ -29,22 +28,29 @@ def rewired_class(base: type[nn.Module], source: str) -> type[nn.Module]:
 
     Example:
         >>> import torch
-        >>> source = "class Identity:\\n    def forward(self, x):\\n        return x + x"
+        >>> source = "class Identity:\n    def forward(self, x):\n        return x + x"
         >>> net = nn.Identity()
         >>> net.__class__ = rewired_class(nn.Identity, source)
         >>> net(torch.ones(1)), isinstance(net, nn.Identity)
         (tensor([2.]), True)
     """
+    cached: Any = _made  # mypy takes a module class for unhashable
+    made: type[nn.Module] = cached(base, source)
+    return made
+
+
+@functools.cache
+def _made(base: Any, source: str) -> type[nn.Module]:
     digest = hashlib.sha256(source.encode()).hexdigest()[:12]
     filename = f"<skipway {base.__name__} {digest}>"
-    # Annotations stay text: they name things of the user's module that are not known here.
     code = compile(source, filename, "exec", flags=_FUTURE, dont_inherit=True)
     # With the lines at hand tracebacks show them, and inspect.getsource finds them.
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
     namespace: dict[str, Any] = {"__name__": f"skipway.rewired.{base.__name__}"}
     exec(code, namespace)
     forward = vars(namespace[base.__name__])["forward"]
-    return type(base)(
+    kind: Any = type(base)
+    made: type[nn.Module] = kind(
         base.__name__,
         (base,),
         {
@@ -56,6 +62,7 @@ def rewired_class(base: type[nn.Module], source: str) -> type[nn.Module]:
             "forward": forward,
         },
     )
+    return made
 
 
 def base_of(module: nn.Module) -> type[nn.Module]:
@@ -66,7 +73,7 @@ def base_of(module: nn.Module) -> type[nn.Module]:
 
 def _reduce_ex(self: nn.Module, protocol: Any) -> Any:
     base, source = self._skipway_source  # type: ignore[misc]  # a pair, set on the class
-    reduced: Any = base.__reduce_ex__(self, max(2, int(protocol)))  # type: ignore[union-attr]
+    reduced: Any = base.__reduce_ex__(self, max(2, int(protocol)))
     build, args, *rest = reduced
     ours = "_skipway_source" in vars(type(self))  # not where a wrapper has derived from it
     if ours and build is copyreg.__newobj__ and args[0] is type(self):  # type: ignore[attr-defined]

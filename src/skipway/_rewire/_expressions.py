@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from ._forward import Unreadable
+from ._forward import UnreadableError
 
 _BINARY = {
     operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/",
@@ -79,7 +79,7 @@ class Expressions:
             return Text(f"{owner}.{node.target}({', '.join(arguments[1:])})")
         if node.op == "call_function":
             return self._function(node, twin, arguments, writer)
-        raise Unreadable(f"it holds a {node.op}")
+        raise UnreadableError(f"it holds a {node.op}")
 
     def value(self, value: Any, other: Any, lookup: Lookup) -> str:
         """Write an argument; where `other`, in evaluation, differs, by the mode."""
@@ -87,7 +87,8 @@ class Expressions:
 
     def in_place(self, node: fx.Node) -> str | None:
         """Return `+=` and the like where the call is one."""
-        return _IN_PLACE.get(node.target) if node.op == "call_function" else None
+        target: Any = node.target
+        return _IN_PLACE.get(target) if node.op == "call_function" else None
 
     def _function(
         self, node: fx.Node, twin: fx.Node, arguments: list[str], writer: _Writer
@@ -100,7 +101,7 @@ class Expressions:
             return Text(f"{_UNARY[target]}{operands[0]}", atom=False)
         if target is operator.getitem:
             if repr(node.args[1]) != repr(twin.args[1]):
-                raise Unreadable("an index depends on the mode")
+                raise UnreadableError("an index depends on the mode")
             return Text(f"{operands[0]}[{writer.index(node.args[1])}]")
         if target is getattr and len(node.args) == 2:
             return Text(f"{operands[0]}.{node.args[1]}")
@@ -118,7 +119,9 @@ class Expressions:
         except (ImportError, ValueError):
             found = None
         if found is not function or home == "__main__":
-            raise Unreadable(f"it calls {name or function!r}, which cannot be imported by name")
+            raise UnreadableError(
+                f"it calls {name or function!r}, which cannot be imported by name"
+            )
         if home == "builtins":
             return name
         self.imports.add(f"import {home}")
@@ -137,7 +140,7 @@ class Expressions:
             elif part.isidentifier():
                 text += f".{part}"
             else:
-                raise Unreadable(f"the name {target!r} cannot be written")
+                raise UnreadableError(f"the name {target!r} cannot be written")
             owner = getattr(owner, part, owner)
         return text
 
@@ -203,7 +206,7 @@ class _Writer:
 
     def _sequence(self, value: Any, other: Any) -> str:
         if len(value) != len(other):
-            raise Unreadable("the length of an argument depends on the mode")
+            raise UnreadableError("the length of an argument depends on the mode")
         inner = ", ".join(self.value(a, b) for a, b in zip(value, other, strict=True))
         if isinstance(value, list):
             return f"[{inner}]"
@@ -227,7 +230,9 @@ class _Writer:
         if isinstance(value, slice):
             parts = ", ".join(self.value(v, v) for v in (value.start, value.stop, value.step))
             return f"slice({parts})"
-        raise Unreadable(f"it hands on a {type(value).__name__} that cannot be written as text")
+        raise UnreadableError(
+            f"it hands on a {type(value).__name__} that cannot be written as text"
+        )
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -52,9 +52,7 @@ def streams(graph: Graph, run: Sequence[Unit], block: int = _BLOCK) -> list[list
     A child with more than `block` of them is entered.
     """
     scope = common_scope(graph, run)
-    groups = [
-        list(group) for _, group in groupby(run, key=lambda unit: _step(graph, scope, unit))
-    ]
+    groups = [list(group) for _, group in groupby(run, key=lambda unit: _step(graph, scope, unit))]
     found: list[list[Place]] = [[]]
     for group in groups:
         place = _place(graph, scope, group) if len(group) <= block else None

@@ -84,9 +84,7 @@ def _along(
     return []
 
 
-def _skips(
-    graph: Graph, places: Sequence[Place], how: Literal["add", "cat"]
-) -> list[PlannedSkip]:
+def _skips(graph: Graph, places: Sequence[Place], how: Literal["add", "cat"]) -> list[PlannedSkip]:
     found: list[PlannedSkip] = []
     source, passed = places[0], 0
     for here in places[1:]:

@@ -34,9 +34,7 @@ def no_place(graph: Graph, runs: Sequence[Sequence[Unit]]) -> str:
             "others on the way. Write the skip by hand where the lines meet: "
             "x = x + branch(x)."
         )
-    shapes = " → ".join(
-        str(list(graph.nodes[unit.node].shape[1:])) for unit in longest[:4]
-    )
+    shapes = " → ".join(str(list(graph.nodes[unit.node].shape[1:])) for unit in longest[:4])
     return (
         f"There is no place for a skip: {len(longest)} weight layers follow each other "
         f"({longest[0].name} to {longest[-1].name}), but none two apart can be joined: their "

@@ -12,7 +12,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Ends:
-    """The two tensors of a skip; `dims` axes of positions follow the channels, 0 where they lead."""
+    """The two tensors of a skip; `dims` axes of positions follow the channels, or none (0)."""
 
     source: Shape
     destination: Shape

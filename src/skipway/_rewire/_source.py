@@ -109,8 +109,10 @@ def _init(base: type[nn.Module]) -> list[Line]:
 
 
 def _is_plain(default: Any) -> bool:
-    return default is inspect.Parameter.empty or isinstance(default, (int, str, type(None))) or (
-        isinstance(default, float) and math.isfinite(default)
+    return (
+        default is inspect.Parameter.empty
+        or isinstance(default, (int, str, type(None)))
+        or (isinstance(default, float) and math.isfinite(default))
     )
 
 
@@ -132,7 +134,7 @@ def _written(signature: inspect.Signature) -> str:
 
 
 def _parameter(each: inspect.Parameter) -> str:
-    star = {each.VAR_POSITIONAL: "*", each.VAR_KEYWORD: "**"}.get(each.kind, "")
+    star = "*" * ((each.kind is each.VAR_POSITIONAL) + 2 * (each.kind is each.VAR_KEYWORD))
     annotation = _annotation(each.annotation)
     text = f"{star}{each.name}" + (f": {annotation}" if annotation else "")
     if each.default is each.empty:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from torch import fx
 
 from ._expressions import Expressions, Text
-from ._forward import Forward, Unreadable
+from ._forward import Forward, UnreadableError
 
 _WIDTH = 72
 _NAMES = ("x", "h", "y", "z", "u", "v", "w", *(f"t{number}" for number in range(1, 1000)))
@@ -52,7 +52,7 @@ def statements(
     """Write the body of a forward, with the joins put in.
 
     Raises:
-        Unreadable: a call cannot be written as text.
+        UnreadableError: a call cannot be written as text.
     """
     return _Body(forward, expressions, tuple(joins)).write()
 
@@ -183,7 +183,7 @@ class _Body:
     def _in_place(self, node: fx.Node, twin: fx.Node, sign: str) -> None:
         target, value = node.args
         if not isinstance(target, fx.Node) or target not in self.names:
-            raise Unreadable("it changes one of its attributes in place")
+            raise UnreadableError("it changes one of its attributes in place")
         text = self.expressions.value(value, twin.args[1], self._lookup)
         name = self.names[node] = self.names[target]
         self._emit(f"{name} {sign} {text}")

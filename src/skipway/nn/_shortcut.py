@@ -91,12 +91,12 @@ class Shortcut(nn.Module):
 
 
 def _projection(in_features: int, out_features: int, stride: int, dims: int) -> nn.Module:
-    layer: nn.Module
+    layer: nn.Linear | nn.modules.conv._ConvNd
     if dims == 0:
         layer = nn.Linear(in_features, out_features, bias=False)
     else:
         layer = _CONVOLUTIONS[dims](in_features, out_features, 1, stride, bias=False)
-    nn.init.orthogonal_(layer.weight)  # type: ignore[arg-type]  # both have one
+    nn.init.orthogonal_(layer.weight)
     return layer
 
 
