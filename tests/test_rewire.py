@@ -198,7 +198,6 @@ def test_train_and_evaluation_stay_apart() -> None:
     model = rewire(net, x).model
     assert model is not None
     assert type(model).__name__ == "Moody"
-    assert "hooks" not in rewire(net, x).source().lower() or model._modules
     model.eval()
     torch.testing.assert_close(model(x), model(x))
     torch.testing.assert_close(model(x, 1.5) - model(x), torch.ones(3, 6))
@@ -220,7 +219,7 @@ class Dropping(nn.Module):
 
     def forward(self, x: Tensor, shift: float = 0.5, *, scale: float = 2.0) -> Tensor:
         for layer in self.layers:
-            x = layer(F.dropout(torch.tanh(x), 0.5, self.training))
+            x = layer(F.dropout(torch.tanh(x), 0.3, self.training))
         return scale * (x + shift) * (3.0 if self.training else 1.0)
 
 
@@ -228,7 +227,7 @@ def test_the_mode_and_the_signature_are_in_the_source() -> None:
     rewiring = rewire(Dropping(), torch.randn(3, 6))
     source = rewiring.source()
     assert "def forward(self, x: Tensor, shift: float = 0.5, *, scale: float = 2.0)" in source
-    assert "F.dropout(torch.tanh(x), p=0.5, training=self.training)" in source
+    assert "F.dropout(torch.tanh(x), p=0.3, training=self.training)" in source
     assert "(3.0 if self.training else 1.0)" in source
     model, x = rewiring.model, torch.randn(3, 6)
     assert model is not None
@@ -363,17 +362,28 @@ def test_a_copy_with_hooks_has_skips_of_its_own(how: Any, copied: Any) -> None:
     assert not kept, "no tensor is kept after a forward"
 
 
-def test_a_checkpoint_that_would_lose_the_skip_raises() -> None:
-    class Checkpointed(Loose):
-        def forward(self, x: Tensor) -> Tensor:
-            for layer in self.layers:
-                x = torch.tanh(checkpoint(layer, x, use_reentrant=False))
-            return x
+class Checkpointed(Loose):
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = torch.tanh(checkpoint(layer, x, use_reentrant=False))
+        return x
 
-    model = rewire(Checkpointed(), torch.randn(4, 6)).model
+
+def test_a_checkpoint_that_would_lose_the_skip_raises() -> None:
+    model = rewire(Checkpointed(), torch.randn(4, 6), how="cat").model
     assert model is not None
     with pytest.raises(RewireError, match=r"layers\.\d.*checkpoint"):
         model(torch.randn(4, 6)).sum().backward()
+
+
+def test_a_checkpoint_that_needs_no_skip_has_the_right_gradient() -> None:
+    net, x = Checkpointed(), torch.randn(4, 6)
+    model = rewire(net, x).model
+    assert model is not None
+    model(x).sum().backward()
+    _loose_with_skips(net, x).sum().backward()
+    for mine, theirs in zip(model.parameters(), net.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad)
 
 
 def test_what_fx_would_drop_without_a_word_is_kept() -> None:
@@ -530,13 +540,13 @@ class OneChannel(nn.Module):
 def test_nothing_broadcasts() -> None:
     with pytest.raises(RewireError, match="shapes"):
         rewire(OneChannel(), torch.randn(2, 1, 8, 8), plan=None)
+    plan = Plan("add", (PlannedSkip("a", "b"),))
     with pytest.raises(RewireError, match="cannot join"):
-        plan = Plan("add", (PlannedSkip("a", "b"),))
         rewire(OneChannel(), torch.randn(2, 1, 8, 8), plan=plan)
 
 
 def test_a_network_with_skips_is_told_so() -> None:
-    with pytest.raises(RewireError, match="identity|addition"):
+    with pytest.raises(RewireError, match="by addition"):
         rewire(Residual(), torch.randn(2, 4))
 
 
@@ -565,7 +575,7 @@ def test_wrong_arguments_are_told_how_to_be_right() -> None:
     with pytest.raises(RewireError, match='"add" or "cat"'):
         rewire(net, x, how="residual")  # type: ignore[arg-type]
     with pytest.raises(RewireError, match="compile the result"):
-        rewire(torch.compile(net), x)  # type: ignore[arg-type]
+        rewire(torch.compile(net, backend="eager"), x)  # type: ignore[arg-type]
     with pytest.raises(RewireError, match="not a torch"):
         rewire(lambda: net, x)  # type: ignore[arg-type]
     with pytest.raises(ModelError):

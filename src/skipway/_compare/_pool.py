@@ -170,15 +170,16 @@ def _not_importable(cases: Any) -> list[ModuleType]:
 
 def _modules(case: Case) -> list[str]:
     parts = (case.model, case.loss, case.objective, case.optimizer, case.metric)
-    data = (case.train, case.test)
-    own = [getattr(part, "__module__", None) or type(part).__module__ for part in parts if part]
-    # A remedy wraps the user's own functions, which are its fields.
-    inner = [
-        getattr(value, "__module__", None)
-        for part in (*parts, *case.controls.values())
-        for value in getattr(part, "__dict__", {}).values()
-    ]
-    return [n for n in (*own, *inner, *(type(d).__module__ for d in data)) if isinstance(n, str)]
+    found: list[str] = []
+    for part in (*parts, case.train, case.test, *case.controls.values()):
+        # A remedy wraps the user's own functions, which are its fields.
+        for _ in range(4):
+            found += [getattr(part, "__module__", None) or "", type(part).__module__]
+            inner = getattr(part, "model", None) or getattr(part, "optimizer", None)
+            if inner is None:
+                break
+            part = inner
+    return list(dict.fromkeys(name for name in found if name))
 
 
 def _only_here(name: str) -> bool:

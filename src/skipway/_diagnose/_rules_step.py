@@ -90,7 +90,7 @@ def learning_rate_too_small(facts: Facts) -> Judgement | None:
         summary=f"At a learning rate of {rate(facts.learning_rate or 0.0)} one step takes "
         f"{prose(max(step.planned, 0.0))} of the loss away. The gradient arrives everywhere; "
         "what is missing is the size of the step."
-        + (f" At {rate(better)} the same network learns." if better is not None else ""),
+        + (f" At {rate(better)} the loss falls." if better is not None else ""),
         place=facts.weakest.name,
     )
 
@@ -160,7 +160,7 @@ def learning_rate_too_large(facts: Facts) -> Judgement | None:
         summary=f"At a learning rate of {rate(facts.learning_rate or 0.0)} the loss {end} after "
         f"{plural(tried.steps, 'step')} on one batch; it began at {prose(tried.start)}. Each step "
         "jumps across the valley that it should go down. "
-        f"At {rate(tried.best_rate)} the same network learns.",
+        f"At {rate(tried.best_rate)} the loss falls.",
         place=facts.layers[-1].name,
     )
 

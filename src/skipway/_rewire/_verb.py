@@ -12,7 +12,7 @@ from .._case import call
 from .._errors import RewireError, SkipwayError
 from .._results import Diagnosis, Plan, Rewiring
 from .._trace import Graph, observe, record, untouched
-from ._apply import Applied, apply, copied
+from ._apply import Applied, apply
 from ._classes import base_of
 from ._plan import make_plan, place, with_scale
 from ._source import whole
@@ -106,10 +106,9 @@ def _largest(model: nn.Module, inputs: Any, graph: Graph) -> float:
         if tensor.is_floating_point() and tensor.numel():
             sizes.append(tensor.detach().double().pow(2).mean().sqrt().cpu())
 
-    run = copied(model)
     with untouched(model), torch.no_grad():
         try:
-            record(run, lambda: call(run, inputs), visit=measure)
+            record(model, lambda: call(model, inputs), visit=measure)
         except SkipwayError as error:
             names = ", ".join(f"`{unit.name}`" for unit in graph.units[:4])
             raise RewireError(
