@@ -13,7 +13,7 @@ from __future__ import annotations
 import datetime
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -86,7 +86,7 @@ def cure(
         case=case.name,
         summary=case.summary,
         facts=words.facts(case, _build(case, 0), seeds),
-        diagnosis=main if main is start else replace(main, layers=main.layers),
+        diagnosis=main,
         later=later if main is start else None,
         after=after,
         rewirings=tuple(rewirings.values()),
@@ -95,7 +95,7 @@ def cure(
         recommended=chosen,
         outcome=outcome,
         cure=words.cure(main, rewirings, chosen, refused),
-        proof=words.proof(comparison, chosen, treated),
+        proof=words.proof(comparison, chosen, outcome),
         command=command,
         versions=versions(),
         written=datetime.date.today().isoformat(),
@@ -215,7 +215,6 @@ def _treated(
     main = diagnosis.findings[0] if diagnosis.findings else None
     rate = main.suggestion.get("learning_rate") if main else None
     if diagnosis.treatment == "learning-rate" and rate is not None:
-        # The rate is the treatment, so nobody may choose another one.
         return {f"learning rate {rate:g}": with_learning_rate(case, rate)}
     remedies: Mapping[str, tuple[str, Callable[[Case], Case]]] = {
         "precision": ("float32", in_float32),
@@ -241,11 +240,13 @@ def _compare(
 ) -> Comparison | None:
     if not treated:
         return None
-    by_rate = any(name.startswith("learning rate") for name in treated)
+    # Where the way of training is at fault and not the network, the given rate is part of what
+    # is judged: nobody may choose another one.
+    networks = treated.keys() & {*HOW.values(), "better start"}
     return compare(
-        {"plain" if not by_rate else "as given": case, **treated},
+        {"plain" if networks else "as given": case, **treated},
         seeds=seeds,
-        learning_rates=(1.0,) if by_rate else case.learning_rates,
+        learning_rates=case.learning_rates if networks else (1.0,),
         workers=workers,
         folder=folder,
         controls=controls,

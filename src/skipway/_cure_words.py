@@ -84,7 +84,7 @@ def cure(
         return _WHATEVER_ELSE[diagnosis.treatment]
     remedy = diagnosis.findings[0].remedy if diagnosis.findings else ""
     extra = _WHATEVER_ELSE.get(diagnosis.treatment, "A skip connection is not the answer.")
-    return f"{remedy} {extra}".strip()
+    return f"{remedy.removeprefix('None. ')} {extra}".strip()
 
 
 def _path(rewiring: Rewiring) -> str:
@@ -117,10 +117,12 @@ def _span(rewiring: Rewiring, source: str, destination: str) -> int:
     return names.index(destination) - names.index(source)
 
 
-def proof(comparison: Comparison | None, chosen: str | None, treated: Mapping[str, Case]) -> str:
+def proof(comparison: Comparison | None, chosen: str | None, outcome: str) -> str:
     """Say what the comparison shows, or why there is none."""
+    if comparison is None and outcome == "nothing to cure":
+        return "Nothing was compared, because nothing has to be cured."
     if comparison is None:
-        return "Nothing was compared: there is no other network to hold against this one."
+        return "Nothing was compared: the remedy is a change of the code, and yours to make."
     if chosen is None:
         return comparison.verdict
     variant = comparison.variant(chosen)
