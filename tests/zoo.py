@@ -197,6 +197,88 @@ class _Double(nn.Module):
         return _Twice.apply(x)
 
 
+class ConvNormAct(nn.Module):
+    """The block that everybody writes."""
+
+    def __init__(self, width: int, out: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, out, 3, padding=1, bias=False)
+        self.norm, self.act = nn.BatchNorm2d(out), nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.norm(self.conv(x)))
+
+
+class Blocks(nn.Module):
+    """Blocks of one's own in a loop, with the widths and sizes of a VGG."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = [1, 4, 4, 4, 8, 8, 8, 8]
+        self.blocks = nn.ModuleList(map(ConvNormAct, widths, widths[1:]))
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for i, block in enumerate(self.blocks):
+            x = block(x)
+            if i == 3:
+                x = F.max_pool2d(x, 2)
+        return self.head(x.mean((2, 3)))
+
+
+class DeepBranches(Plain):
+    """A deep net that looks at its data: its forward cannot be read ahead of time."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for layer in self.hidden:
+            x = layer(torch.relu(x) if x.sum() > -1e9 else x)
+        return self.head(torch.relu(x))
+
+
+class DeepCheckpointed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Linear(4, 8)
+        self.parts = nn.ModuleList(
+            nn.Sequential(nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8)) for _ in range(3)
+        )
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for part in self.parts:
+            x = checkpoint(part, x, use_reentrant=False)
+        return self.head(x)
+
+
+class KeywordDropout(nn.Module):
+    """Keyword arguments with defaults, dropout as a function, a dict as output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(a, 8) for a in (4, 8, 8, 8, 8, 8))
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor, *, rate: float = 0.25, deep: bool = True) -> dict[str, Tensor]:
+        for layer in self.layers:
+            x = F.dropout(F.gelu(layer(x)), rate, self.training)
+        return {"logits": self.head(x)}
+
+
+def _narrowing() -> nn.Module:
+    widths = [4, 16, 16, 12, 12, 8, 8, 8]
+    layers = [
+        m for a, b in zip(widths, widths[1:], strict=False) for m in (nn.Linear(a, b), nn.Tanh())
+    ]
+    return nn.Sequential(nn.Sequential(*layers[:6]), nn.Sequential(*layers[6:]), nn.Linear(8, 3))
+
+
+def _deep_in_place() -> nn.Module:
+    layers = [m for _ in range(6) for m in (nn.Linear(8, 8), nn.ReLU(inplace=True))]
+    return nn.Sequential(nn.Linear(4, 8), nn.ReLU(inplace=True), *layers, nn.Linear(8, 3))
+
+
 class UNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -273,6 +355,12 @@ ZOO = [
     Exhibit("lstm", lambda: _Last(nn.LSTM(3, 8, 2, batch_first=True), nn.Linear(8, 3)),
             lambda: torch.randn(5, 6, 3), 2),
     Exhibit("transformer", _transformer, lambda: torch.randn(5, 3, 8), 4),
+    Exhibit("blocks, narrowing", Blocks, _image, 8),
+    Exhibit("data-dependent, deep", DeepBranches, _flat, 8),
+    Exhibit("checkpointed, deep", DeepCheckpointed, _flat, 8),
+    Exhibit("keywords and dropout, deep", KeywordDropout, lambda: {"x": _flat()}, 7),
+    Exhibit("narrowing", _narrowing, _flat, 8),
+    Exhibit("in-place relu, deep", _deep_in_place, _flat, 8),
     Exhibit("spectral norm",
             lambda: nn.Sequential(nn.utils.parametrizations.spectral_norm(nn.Linear(4, 8)),
                                   nn.Tanh(), nn.Linear(8, 3)), _flat, 2),

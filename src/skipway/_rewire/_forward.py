@@ -151,5 +151,6 @@ def _random_state() -> tuple[Any, ...]:
 
 
 def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    """Return the error's first sentence: fx adds a manual to it."""
+    sentence = str(error).strip().split("\n")[0].split(". ")[0]
+    return f"{type(error).__name__}: {sentence}" if sentence else type(error).__name__
