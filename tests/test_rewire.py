@@ -369,11 +369,27 @@ class Checkpointed(Loose):
         return x
 
 
-def test_a_checkpoint_that_would_lose_the_skip_raises() -> None:
-    model = rewire(Checkpointed(), torch.randn(4, 6), how="cat").model
-    assert model is not None
+def test_a_checkpoint_that_would_lose_the_skip_is_refused() -> None:
     with pytest.raises(RewireError, match=r"layers\.\d.*checkpoint"):
-        model(torch.randn(4, 6)).sum().backward()
+        rewire(Checkpointed(), torch.randn(4, 6), how="cat")
+
+
+def test_a_skip_with_nothing_to_carry_raises() -> None:
+    class Skipping(Loose):
+        first = True
+
+        def forward(self, x: Tensor) -> Tensor:
+            if x.sum() > 1e9:
+                return x
+            for layer in self.layers if self.first else self.layers[2:]:
+                x = torch.tanh(layer(x))
+            return x
+
+    model = rewire(Skipping(), torch.randn(4, 6)).model
+    assert model is not None
+    model.first = False  # type: ignore[assignment]  # an attribute of its own
+    with pytest.raises(RewireError, match=r"from `layers.0` to `layers.2` has nothing to carry"):
+        model(torch.randn(4, 6))
 
 
 def test_a_checkpoint_that_needs_no_skip_has_the_right_gradient() -> None:

@@ -381,7 +381,7 @@ class Run(_Result):
 
     Attributes:
         variant: its name.
-        seed: of weights, data order and split.
+        seed: of weights and data order; the split is the same for all.
         learning_rate: factor of the optimizer's own rate.
         status: `"done"`; `"diverged"` where the loss became non-finite; `"failed"` on an error.
         error: what went wrong, for the last two.
@@ -421,7 +421,8 @@ class Variant(_Result):
         factor: the same as a factor of the optimizer's own rate.
         tried: (factor, mean validation metric) for every factor of the grid.
         runs: at the chosen rate, one a seed.
-        median, mean, low, high: of the test metric at the end, over the seeds that ended.
+        median, mean, low, high: of the test metric at the end, over the seeds that ended; NaN
+            where none did.
         difference: paired, against the reference; `None` for the reference itself.
         against_linear: paired, against the linear control; `None` where there is none.
         failures: runs that failed or diverged.

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from .._case import call
 from .._errors import RewireError
+from .._trace import untouched
 
 
 class Relay(nn.Module):
@@ -76,3 +79,25 @@ class Relay(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "carried": None}
+
+
+def check_relays(model: nn.Module, inputs: Any) -> None:
+    """Run backward once where hooks carry skips: a checkpoint that loses one shows only there.
+
+    Raises:
+        RewireError: a skip has nothing to carry when its destination is computed again.
+    """
+    if not any(isinstance(module, Relay) for module in model.modules()):
+        return
+    with untouched(model), torch.enable_grad():
+        sums = [each.sum() for each in _tensors(call(model, inputs)) if each.requires_grad]
+        if sums:
+            torch.stack([each.double() for each in sums]).sum().backward()
+
+
+def _tensors(output: Any) -> list[Tensor]:
+    if isinstance(output, dict):
+        output = list(output.values())
+    if isinstance(output, (tuple, list)):
+        return [tensor for each in output for tensor in _tensors(each)]
+    return [output] if isinstance(output, Tensor) else []

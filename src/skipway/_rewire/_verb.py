@@ -15,6 +15,7 @@ from .._trace import Graph, observe, record, untouched
 from ._apply import Applied, apply
 from ._classes import base_of
 from ._plan import make_plan, place, with_scale
+from ._relay import check_relays
 from ._source import whole
 
 # A sum that makes the signal this many times larger than the plain network's overflows sooner or
@@ -80,6 +81,7 @@ def rewire(
         if plan is None and largest > _GROWTH * _largest(model, inputs, graph):
             chosen = with_scale(chosen, round(1 / math.sqrt(len(chosen.skips)), 3))
             applied = apply(model, inputs, graph, place(graph, chosen))
+        check_relays(applied.model, inputs)
     return _rewiring(model, graph, chosen, applied)
 
 
