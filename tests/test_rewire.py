@@ -364,6 +364,8 @@ def test_a_copy_with_hooks_has_skips_of_its_own(how: Any, copied: Any) -> None:
 
 class Checkpointed(Loose):
     def forward(self, x: Tensor) -> Tensor:
+        if x.sum() > 1e9:
+            return x
         for layer in self.layers:
             x = torch.tanh(checkpoint(layer, x, use_reentrant=False))
         return x
@@ -433,6 +435,26 @@ def test_what_fx_would_drop_without_a_word_is_kept() -> None:
 
 
 # Its code
+
+
+@each_way
+def test_a_checkpoint_that_can_be_read_stays_one(how: Any) -> None:
+    class Readable(Loose):
+        def forward(self, x: Tensor) -> Tensor:
+            for layer in self.layers:
+                x = checkpoint(layer, torch.tanh(x), use_reentrant=False)
+            return torch.tanh(x)
+
+    net, x = Readable(), torch.randn(4, 6)
+    rewiring = rewire(net, x, how=how)
+    assert "checkpoint(self.layers[3], torch.tanh(x), use_reentrant=False)" in rewiring.source()
+    assert rewiring.model is not None
+    output, expected = rewiring.model(x), _loose_with_skips(net, torch.tanh(x))
+    torch.testing.assert_close(output, expected)
+    output.sum().backward()
+    expected.sum().backward()
+    for mine, theirs in zip(rewiring.model.parameters(), net.parameters(), strict=False):
+        torch.testing.assert_close(mine.grad, theirs.grad)
 
 
 def test_the_source_is_what_a_person_would_write() -> None:

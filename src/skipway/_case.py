@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import Dataset, default_collate
 
-from ._errors import BatchError, CaseError, LossError, OptimizerError
+from ._errors import BatchError, CaseError, LossError, ModelError, OptimizerError
 
 Data = tuple[Any, Any] | Dataset[Any]
 Loss = Callable[[Any, Any], Tensor]
@@ -65,7 +65,7 @@ class Case:
     batch_size: int = 64
     epochs: int = 10
     metric: Callable[[Any, Any], float] | None = None
-    learning_rates: tuple[float, ...] = (1.0, 10**0.5, 10.0)
+    learning_rates: tuple[float, ...] = (1.0, 10**0.5, 10.0, 10**1.5)
     controls: Mapping[str, Callable[[], nn.Module]] = dataclasses.field(default_factory=dict)
     name: str = "case"
     summary: str = ""
@@ -115,7 +115,18 @@ class Case:
 
     def make_optimizer(self, parameters: Iterable[nn.Parameter], factor: float = 1.0) -> Optimizer:
         """Build the optimizer, every learning rate multiplied by `factor`."""
-        optimizer = self.optimizer(parameters)
+        parameters = list(parameters)
+        if not parameters:
+            raise ModelError(
+                f"The model of case {self.name!r} has no parameters, so there is nothing to train."
+            )
+        try:
+            optimizer = self.optimizer(parameters)
+        except Exception as error:  # whatever the user's function raises
+            raise OptimizerError(
+                f"The optimizer function of case {self.name!r} raised {type(error).__name__}: "
+                f"{error}. It is called with a list of the model's parameters."
+            ) from error
         if not isinstance(optimizer, Optimizer):
             raise OptimizerError(
                 f"The optimizer function of case {self.name!r} returned a "

@@ -25,7 +25,7 @@ from . import _cure_words as words
 from ._case import Case, split
 from ._compare import compare, train
 from ._diagnose import diagnose
-from ._errors import RewireError, SkipwayError
+from ._errors import ModelError, RewireError, SkipwayError
 from ._remedies import better_start, in_float32, unfrozen, with_learning_rate
 from ._results import Comparison, Cure, Diagnosis, Plan, Rewiring
 from ._rewire import rewire
@@ -153,9 +153,16 @@ def _build(case: Case, seed: int) -> nn.Module:
     """Build the model as a training with this seed would."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = case.model()
+        try:
+            model = case.model()
+        except SkipwayError:
+            raise
+        except Exception as error:  # whatever the user's function raises
+            raise ModelError(
+                f"The model function of case {case.name!r} raised {type(error).__name__}: {error}."
+            ) from error
     if not isinstance(model, nn.Module):
-        raise SkipwayError(
+        raise ModelError(
             f"The model function of case {case.name!r} returned a {type(model).__name__}, not a "
             "torch.nn.Module."
         )

@@ -76,7 +76,7 @@ def cure(
     if rewirings:
         if chosen is None:
             tried = " and by ".join(rewirings)
-            return f"Skip connections were tried by {tried}; neither is a cure here."
+            return f"Skip connections were tried by {tried}; none is shown to help."
         return _path(rewirings[chosen])
     if refused:
         return " ".join(refused)

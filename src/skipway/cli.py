@@ -36,6 +36,17 @@ class _Commands(click.Group):
                 traceback.print_exc()
             click.echo(f"skipway: {error}", err=True)
             ctx.exit(2)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            if ctx.params.get("show_traceback"):
+                traceback.print_exc()
+            click.echo(
+                f"skipway: {type(error).__name__}, which was not foreseen: {error}. To see where "
+                "it came from: skipway --traceback ...",
+                err=True,
+            )
+            ctx.exit(2)
         except KeyboardInterrupt:
             click.echo(
                 "\nStopped. What was finished is kept; the same command continues.", err=True

@@ -106,12 +106,17 @@ def variants_of(
 
 
 def best_treated(table: Table, variants: Sequence[Variant]) -> Variant | None:
-    """Return the treated variant with the best median, broken runs included."""
+    """Return the treated variant with the best median, broken runs included.
+
+    One that is shown to help goes before one that may owe its median to chance.
+    """
     treated = [variant for variant in variants if variant.role == "treated"]
     sign = 1 if table.higher_is_better else -1
-    return max(
-        treated, key=lambda each: sign * statistics.median(table.outcomes(each)), default=None
-    )
+
+    def rank(variant: Variant) -> tuple[bool, float]:
+        return variant.answer == "helped", sign * statistics.median(table.outcomes(variant))
+
+    return max(treated, key=rank, default=None)
 
 
 def _tried(table: Table, name: str) -> dict[float, list[float]]:

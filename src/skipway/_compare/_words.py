@@ -98,8 +98,9 @@ class Writer:
         assert self.best is not None
         best, gap = self.best, self._between(self.best, other)
         if other.answer != self.best.answer:
-            said = {"helped": "helps too", "worse": "is worse", "no difference": "does not differ"}
-            return f"{_capital(other.name)} {said[other.answer or 'no difference']}."
+            if other.answer == "worse":
+                return f"{_capital(other.name)} is worse than {self.variants[0].name}."
+            return f"For {other.name} no difference can be shown."
         if answer(gap, higher_is_better=self.table.higher_is_better) == "no difference":
             return f"Between {best.name} and {other.name} no difference can be shown."
         cost = _cost(best, other)

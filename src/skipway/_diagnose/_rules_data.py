@@ -104,8 +104,8 @@ def healthy(facts: Facts) -> Judgement:
             treatment="none",
         ),
         headline="The gradient arrives.",
-        summary=f"Even the weakest layer, {code(low.name)}, has a say in the loss: by "
-        f"{percent(low.elasticity)} it would change if that layer's output changed by 100 %. "
+        summary=f"Every layer has a say in the loss. At the weakest, {code(low.name)}, a change "
+        f"of the signal by 100 % would change the loss by {percent(low.elasticity)}. "
         + (
             "Nothing that was looked for stands in the way."
             if facts.step is not None

@@ -210,14 +210,13 @@ class _Scope:
 def _node(forward: Forward, scope: str, place: Place) -> fx.Node:
     inside = len(scope) + 1 if scope else 0
     nodes = [node for node, _ in forward.nodes]
-    if place.child:
-        name = place.child[inside:]
-        calls = [node for node in nodes if node.op == "call_module" and node.target == name]
-    else:
-        name = place.parameter[inside:]
-        weights = [node for node in nodes if node.op == "get_attr" and node.target == name]
-        calls = [user for node in weights for user in node.users]
-        calls = calls if len(calls) == 1 else []
+    name = (place.child or place.parameter)[inside:]
+    named = [node for node in nodes if node.op == "get_attr" and node.target == name]
+    calls = [node for node in nodes if node.op == "call_module" and node.target == name]
+    # A module that is an argument (of a checkpoint), or a weight that a function multiplies by.
+    calls = calls or [user for node in named for user in node.users]
+    if not place.child and len(calls) != 1:
+        calls = []
     if len(calls) <= place.call:
         raise UnreadableError(f"fx does not see it call `{name}`")
     return calls[place.call]

@@ -47,6 +47,9 @@ class Text:
         return self.text if self.atom else f"({self.text})"
 
 
+# What a generated forward calls its values, beside its arguments.
+LOCAL_NAMES = ("x", "h", "y", "z", "u", "v", "w", *(f"t{number}" for number in range(1, 1000)))
+
 Lookup = Callable[[fx.Node], Text]
 
 
@@ -118,14 +121,14 @@ class Expressions:
             found = getattr(importlib.import_module(home), name, None)
         except (ImportError, ValueError):
             found = None
-        if found is not function or home == "__main__":
+        if found is not function or home == "__main__" or name in LOCAL_NAMES:
             raise UnreadableError(
                 f"it calls {name or function!r}, which cannot be imported by name"
             )
         if home == "builtins":
             return name
-        self.imports.add(f"import {home}")
-        return f"{home}.{name}"
+        self.imports.add(f"from {home} import {name}")
+        return name
 
     def path(self, target: str, *, module: bool = False) -> str:
         """Write `self.hidden[3].weight` for `hidden.3.weight`."""

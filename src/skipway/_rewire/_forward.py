@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import fx, nn
+from torch.utils.checkpoint import checkpoint
 
 _CONSTRUCTORS = (
     torch.zeros, torch.ones, torch.empty, torch.full, torch.rand, torch.randn, torch.arange,
@@ -52,6 +53,8 @@ def read_forward(scope: nn.Module) -> Forward:
     _check_kind(scope)
     signature = _signature(scope)
     training, evaluation = _trace(scope, True), _trace(scope, False)
+    if _checkpoints(scope) and not any(node.target is checkpoint for node in training):
+        raise UnreadableError("it checkpoints activations, which fx would drop")
     pairs = tuple(zip(training, evaluation, strict=False))
     same = len(training) == len(evaluation) and all(
         (a.op, a.target, len(a.all_input_nodes)) == (b.op, b.target, len(b.all_input_nodes))
@@ -70,8 +73,10 @@ def _check_kind(scope: nn.Module) -> None:
     for code in _codes(type(scope)):
         if any("WITH" in step.opname for step in dis.get_instructions(code)):
             raise UnreadableError("it holds a `with` block, which fx would drop")
-        if "checkpoint" in code.co_names:
-            raise UnreadableError("it checkpoints activations, which fx would drop")
+
+
+def _checkpoints(scope: nn.Module) -> bool:
+    return any("checkpoint" in code.co_names for code in _codes(type(scope)))
 
 
 def _codes(kind: type) -> Iterator[types.CodeType]:
@@ -108,8 +113,14 @@ class _Tracer(fx.Tracer):
     def __init__(self) -> None:
         # By itself fx cannot follow `torch.zeros(x.shape[0], 8)`, the start of most recurrent
         # nets: these functions take no stand-in as a size, so they are wrapped while it traces.
-        super().__init__(autowrap_functions=_CONSTRUCTORS)
-        self._autowrap_search.append(torch)
+        # Inside a checkpoint fx would go on and forget that there was one.
+        super().__init__(autowrap_functions=(*_CONSTRUCTORS, checkpoint))
+        self._autowrap_search += [torch, torch.utils.checkpoint]
+
+    def create_arg(self, a: Any) -> Any:
+        if isinstance(a, nn.Module):  # what a checkpoint is told to call
+            return self.create_node("get_attr", self.path_of_module(a), (), {})
+        return super().create_arg(a)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return True

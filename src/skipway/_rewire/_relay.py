@@ -90,9 +90,9 @@ def check_relays(model: nn.Module, inputs: Any) -> None:
     if not any(isinstance(module, Relay) for module in model.modules()):
         return
     with untouched(model), torch.enable_grad():
-        sums = [each.sum() for each in _tensors(call(model, inputs)) if each.requires_grad]
-        if sums:
-            torch.stack([each.double() for each in sums]).sum().backward()
+        outputs = [each for each in _tensors(call(model, inputs)) if each.requires_grad]
+        if outputs:
+            torch.autograd.backward(outputs, [torch.ones_like(each) for each in outputs])
 
 
 def _tensors(output: Any) -> list[Tensor]:

@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 
 from torch import fx
 
-from ._expressions import Expressions, Text
+from ._expressions import LOCAL_NAMES, Expressions, Text
 from ._forward import Forward, UnreadableError
 
 _WIDTH = 72
-_NAMES = ("x", "h", "y", "z", "u", "v", "w", *(f"t{number}" for number in range(1, 1000)))
 _TAKEN = {"torch", "F", "nn", "skipway", "input", "inputs"}
 
 
@@ -199,9 +198,9 @@ class _Body:
         # The deepest operand is the stream that goes through the net: it keeps its name.
         for operand in sorted(self._named_operands(node), key=lambda each: -self.depth[each]):
             name = self.names[operand]
-            if name in _NAMES and name not in self._alive(node):
+            if name in LOCAL_NAMES and name not in self._alive(node):
                 return name
-        return self._fresh(node, _NAMES)
+        return self._fresh(node, LOCAL_NAMES)
 
     def _named_operands(self, node: fx.Node) -> Iterator[fx.Node]:
         """Yield what the expression of `node` reads, through the calls that stand inside it."""
