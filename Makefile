@@ -27,5 +27,9 @@ format: .venv/installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+pictures: .venv/installed
+	$(BIN)/skipway cure --folder build/pictures
+	$(BIN)/python docs/pictures.py build/pictures/report.html docs/report.png
+
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

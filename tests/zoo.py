@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -268,9 +269,7 @@ class KeywordDropout(nn.Module):
 
 def _narrowing() -> nn.Module:
     widths = [4, 16, 16, 12, 12, 8, 8, 8]
-    layers = [
-        m for a, b in zip(widths, widths[1:], strict=False) for m in (nn.Linear(a, b), nn.Tanh())
-    ]
+    layers = [m for a, b in pairwise(widths) for m in (nn.Linear(a, b), nn.Tanh())]
     return nn.Sequential(nn.Sequential(*layers[:6]), nn.Sequential(*layers[6:]), nn.Linear(8, 3))
 
 

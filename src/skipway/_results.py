@@ -287,7 +287,8 @@ class PlannedSkip(_Result):
         source: the layer whose output is tapped, `module.path` or `module.path#call`.
         destination: the layer whose output it joins.
         merge: `"add"` or `"cat"`.
-        shortcut: what lies on the skip: `"identity"`, `"pad"`, `"1x1"` or `"pool + 1x1"`.
+        shortcut: what lies on the skip: `"identity"`, `"pad"`, `"pool"`, `"linear"`, `"1x1"` or
+            `"pool + 1x1"`.
         branch_scale: factor on the branch, 1 for a plain sum.
         fuse: for `cat`: `"linear"` or `"1x1"`, the layer that brings the width back.
         source_shape: shape of the tapped tensor, batch first.

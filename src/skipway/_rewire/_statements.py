@@ -176,7 +176,7 @@ class _Body:
             clone = any(join.clone for join in self.joins if join.source is node)
             skip = self._fresh(node, ("skip", *(f"skip_{n}" for n in range(2, 1000))), joined=True)
             self.skips[node] = skip
-            self._emit("", added=True)
+            self._emit("")
             self._emit(f"{skip} = {name}.clone()" if clone else f"{skip} = {name}", added=True)
 
     def _in_place(self, node: fx.Node, twin: fx.Node, sign: str) -> None:

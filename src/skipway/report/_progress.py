@@ -25,16 +25,17 @@ def bar(title: str = "", console: Console | None = None) -> Iterator[Tell]:
     columns = (
         progress.TextColumn("{task.description}"),
         progress.BarColumn(bar_width=None, complete_style="#3b87cc", finished_style="#3b87cc"),
-        progress.MofNCompleteColumn(),
+        progress.TextColumn("{task.fields[of]}"),
         progress.TimeRemainingColumn(compact=True, elapsed_when_finished=True),
     )
     with progress.Progress(*columns, console=console, expand=True, transient=True) as drawn:
-        task = drawn.add_task(title, total=None)
+        task = drawn.add_task(title, total=None, of="")
 
         def tell(done: int, total: int, what: str) -> None:
             # Names of layers and cases may hold brackets, which are markup to rich.
             words = what.replace("[", "\\[")
-            drawn.update(task, completed=done, total=total or None, description=words)
+            of = f"{done}/{total}" if total else ""
+            drawn.update(task, completed=done, total=total or None, description=words, of=of)
 
         yield tell
 
