@@ -486,7 +486,8 @@ def test_verdict_says_no_difference_and_worse():
     assert worse == ("No, it is worse. Momentum ends 5.0 points below plain (5.0 to 5.0).")
     mixed = told({"plain": base, "up": [each + 5 for each in base], "down": worse_by(base, 3)})
     assert mixed.verdict() == (
-        "Yes. Up helps, in every seed: it ends 5.0 points above plain (5.0 to 5.0). Down is worse."
+        "Yes. Up helps, in every seed: it ends 5.0 points above plain (5.0 to 5.0). "
+        "Down is worse than plain."
     )
 
 
