@@ -127,7 +127,22 @@ def proof(comparison: Comparison | None, chosen: str | None, outcome: str) -> st
         return comparison.verdict
     variant = comparison.variant(chosen)
     assert variant.difference is not None
-    return _gain(comparison, variant, variant.difference)
+    return _gain(comparison, variant, variant.difference) + _start_alone(comparison, variant)
+
+
+def _start_alone(comparison: Comparison, chosen: Variant) -> str:
+    """Say so where the given network, only better initialised, does as well."""
+    sign = 1 if comparison.higher_is_better else -1
+    for variant in comparison.variants:
+        if variant.name == "better start" and sign * (variant.median - chosen.median) >= 0:
+            unit = " %" if comparison.unit == "points" else ""
+            return (
+                f" The given network with a better start reaches {variant.median:.1f}{unit}"
+                f" without a skip, this one {chosen.median:.1f}{unit}."
+                if variant is not chosen
+                else ""
+            )
+    return ""
 
 
 def _gain(comparison: Comparison, variant: Variant, gain: Interval) -> str:
