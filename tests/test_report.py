@@ -619,7 +619,7 @@ def test_the_card_is_never_empty_and_follows_the_click(visit):
     assert read["Via the skip"] == ["–", "0.079"]
     assert read["Weights moved"] == ["0 %", "99.9 %"]
     assert read["words"].startswith("Of 3,575 weights with a gradient, none moves at this step.")
-    assert read["words"].endswith("After the rewiring: 3,571 of 3,575.")
+    assert read["words"].endswith("After the treatment: 3,571 of 3,575.")
     assert read["skips"] == "Skips: from hidden.5; to hidden.9."
 
 

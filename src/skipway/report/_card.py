@@ -57,7 +57,7 @@ def words(layers: Sequence[Reading | None]) -> str:
         return f"New in the rewired network. {_sentence(after)}" if after else ""
     said = _sentence(before)
     if after is not None:
-        said += f" After the rewiring: {_counts(after)}."
+        said += f" After the treatment: {_counts(after)}."
     return said
 
 

@@ -177,7 +177,9 @@ def _diagnosis_keys(diagnosis: Data, after: Data | None) -> list[Key]:
         "",
         "decades of gradient lost on the way back from the loss",
     )
-    return [lost, *([_weights_key(before, now)] if before else [])]
+    # Nothing lost before and nothing after is no news.
+    news = after is None or any(not float(side["decades_lost"]) < 1 for side in (diagnosis, after))
+    return [*([lost] if news else []), *([_weights_key(before, now)] if before else [])]
 
 
 def _named(diagnosis: Data | None, name: str) -> Data | None:
