@@ -10,6 +10,7 @@ case ─► diagnose (start, after the first epochs)
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import platform
 from collections.abc import Callable, Mapping
@@ -25,7 +26,7 @@ from . import _cure_words as words
 from ._case import Case, split
 from ._compare import compare, train
 from ._diagnose import diagnose
-from ._errors import ModelError, RewireError, SkipwayError
+from ._errors import CaseError, ModelError, RewireError, SkipwayError
 from ._remedies import better_start, in_float32, unfrozen, with_learning_rate
 from ._results import Comparison, Cure, Diagnosis, Plan, Rewiring
 from ._rewire import rewire
@@ -232,7 +233,9 @@ def _treated(
     }
     if diagnosis.treatment in remedies:
         name, remedy = remedies[diagnosis.treatment]
-        return {name: remedy(case)}
+        # Where the remedy cannot be applied by itself, the words of the finding remain.
+        with contextlib.suppress(CaseError):
+            return {name: remedy(case)}
     return {}
 
 
