@@ -84,7 +84,7 @@ def cure(
         return _WHATEVER_ELSE[diagnosis.treatment]
     remedy = diagnosis.findings[0].remedy if diagnosis.findings else ""
     extra = _WHATEVER_ELSE.get(diagnosis.treatment, "A skip connection is not the answer.")
-    return f"{remedy.removeprefix('None. ')} {extra}".strip()
+    return f"{remedy.removeprefix('None.').strip()} {extra}".strip()
 
 
 def _path(rewiring: Rewiring) -> str:
