@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import inspect
 import re
 import sys
 from collections.abc import Mapping
@@ -51,7 +52,10 @@ def _model(model: nn.Module) -> str:
     digest = hashlib.sha256(_ADDRESS.sub("", repr(model)).encode())
     for key, tensor in model.state_dict().items():
         if isinstance(tensor, Tensor):
-            digest.update(f"{key} {tuple(tensor.shape)} {tensor.dtype}".encode())
+            words = f"{key} {tuple(tensor.shape)} {tensor.dtype} {_size_of(tensor)}"
+            digest.update(words.encode())
+    for module in model.modules():
+        digest.update(repr(_plain_values(vars(module))).encode())
     for parameter in model.parameters():
         digest.update(str(parameter.requires_grad).encode())
     for kind in dict.fromkeys(type(module) for module in model.modules()):
@@ -59,6 +63,24 @@ def _model(model: nn.Module) -> str:
             digest.update(_code(getattr(kind.forward, "__code__", None)).encode())
     count = sum(parameter.numel() for parameter in model.parameters())
     return f"{type(model).__name__}, {count} parameters, {digest.hexdigest()[:12]}"
+
+
+def _size_of(tensor: Tensor) -> str:
+    """Tell one initialisation from another, but not one machine's last digits from another's."""
+    if tensor.is_meta or not tensor.is_floating_point():
+        return ""
+    return f"{float(tensor.detach().double().abs().sum()):.4g}"
+
+
+def _plain_values(names: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is a plain value among attributes, variables or defaults, as text."""
+    return {name: repr(value) for name, value in sorted(names.items()) if _is_plain(value)}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (tuple, list)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (bool, int, float, str))
 
 
 def _optimizer(case: Case, model: nn.Module) -> str:
@@ -81,8 +103,25 @@ def _callable(function: Any) -> str:
     name = getattr(function, "__qualname__", None)
     if name is None:
         return _ADDRESS.sub("", repr(function))
-    code = _code(getattr(function, "__code__", None))
-    return f"{name} {hashlib.sha256(code.encode()).hexdigest()[:8]}"
+    words = _function(function, set())
+    return f"{name} {hashlib.sha256(words.encode()).hexdigest()[:8]}"
+
+
+def _function(function: Any, seen: set[int]) -> str:
+    """Return the code of a function and the values it reads from outside, its callees' too."""
+    code = getattr(function, "__code__", None)
+    if code is None or id(code) in seen:
+        return str(getattr(function, "__qualname__", ""))
+    seen.add(id(code))
+    outside = inspect.getclosurevars(function)
+    variables = {**outside.globals, **outside.nonlocals}
+    defaults = [function.__defaults__, sorted((function.__kwdefaults__ or {}).items())]
+    callees = [
+        _function(value, seen)
+        for _, value in sorted(variables.items())
+        if inspect.isfunction(value) and not value.__module__.startswith("torch")
+    ]
+    return f"{_code(code)} {_plain_values(variables)} {_ADDRESS.sub('', repr(defaults))} {callees}"
 
 
 def _code(code: CodeType | None) -> str:
