@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -78,8 +79,20 @@ class Case:
             )
         for field in ("batch_size", "epochs"):
             value = getattr(self, field)
-            if not isinstance(value, int) or value < 1:
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise CaseError(f"Case {self.name!r} has {field}={value!r}; give 1 or more.")
+        for field in ("loss", "objective", "metric"):
+            if getattr(self, field) is not None and not callable(getattr(self, field)):
+                raise CaseError(
+                    f"Case {self.name!r} has a {type(getattr(self, field)).__name__} as its "
+                    f"{field}; give a function."
+                )
+        for name, control in self.controls.items():
+            if isinstance(control, nn.Module) or not callable(control):
+                raise CaseError(
+                    f"Case {self.name!r} has a {type(control).__name__} as the control {name!r}; "
+                    "give a function that builds a new one each time."
+                )
         if isinstance(self.model, nn.Module) or not callable(self.model):
             raise CaseError(
                 f"Case {self.name!r} has a {type(self.model).__name__} as its model; give a "
@@ -90,7 +103,7 @@ class Case:
                 f"Case {self.name!r} has a {type(self.optimizer).__name__} as its optimizer; "
                 "give a function of the parameters: lambda p: torch.optim.SGD(p, lr=0.01)."
             )
-        if not self.learning_rates or min(self.learning_rates) <= 0:
+        if not are_rates(self.learning_rates):
             raise CaseError(
                 f"Case {self.name!r} has learning_rates={self.learning_rates!r}; give factors "
                 "above zero, (1.0,) for the optimizer's own rate only."
@@ -139,6 +152,13 @@ class Case:
     def evaluate_loss(self, model: nn.Module, batch: Any) -> Tensor:
         """Return the loss of one batch: `loss(model(inputs), targets)` or the objective."""
         return loss_of(model, batch, self.loss, self.objective)
+
+
+def are_rates(rates: Any) -> bool:
+    """Tell whether these are factors of a learning rate: one or more numbers above zero."""
+    if not isinstance(rates, (tuple, list)) or not rates:
+        return False
+    return all(isinstance(r, (int, float)) and math.isfinite(r) and r > 0 for r in rates)
 
 
 def loss_of(model: nn.Module, batch: Any, loss: Loss | None, objective: Objective | None) -> Tensor:
@@ -210,6 +230,8 @@ def _pick(part: Any, index: Tensor) -> Any:
 
 def _check_data(name: str, part: str, data: Any) -> None:
     pair = isinstance(data, (tuple, list))
+    if pair and any(part_of is None for part_of in data):
+        raise CaseError(f"Case {name!r} has None in {part}; give (inputs, targets).")
     if pair and len(data) != 2:
         raise CaseError(f"Case {name!r} has {len(data)} things in {part}; give (inputs, targets).")
     if not pair and not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):

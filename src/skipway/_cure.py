@@ -24,7 +24,7 @@ from torch import nn
 
 from . import _cure_words as words
 from ._case import Case, split
-from ._compare import compare, train
+from ._compare import check_seeds, compare, train
 from ._diagnose import diagnose
 from ._errors import CaseError, ModelError, RewireError, SkipwayError
 from ._remedies import better_start, in_float32, unfrozen, with_learning_rate
@@ -72,6 +72,12 @@ def cure(
         >>> result.outcome
         'nothing to cure'
     """
+    if not isinstance(case, Case):
+        raise CaseError(
+            f"cure was given a {type(case).__name__}, not a Case. For a built-in one give "
+            "skipway.cases.load(name), for a file skipway.cases.find(path)."
+        )
+    check_seeds(seeds)
     report = progress or _quiet
     report(0, 0, "diagnosing")
     start = _diagnose_at(case, 0)
@@ -201,14 +207,14 @@ def _rewire_both(
     if diagnosis.treatment != "skip":
         return {}, ()
     done: dict[str, Rewiring] = {}
-    refused: list[str] = []
+    refused: dict[str, list[str]] = {}
     for how, name in HOW.items():
         report(0, 0, f"rewiring by {name}")
         try:
             done[name] = rewire(_build(case, 0), inputs_of(case), how=how, diagnosis=diagnosis)
         except RewireError as error:
-            refused.append(f"By {name}: {error}")
-    return done, tuple(dict.fromkeys(refused))
+            refused.setdefault(str(error), []).append(name)
+    return done, tuple(f"By {' and by '.join(who)}: {why}" for why, who in refused.items())
 
 
 def _treated(

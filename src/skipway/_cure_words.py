@@ -8,7 +8,7 @@ from typing import Literal
 from torch import nn
 
 from ._case import Case, size
-from ._numbers import count
+from ._numbers import count, prose
 from ._results import Comparison, Diagnosis, Interval, Rewiring, Variant
 
 # Addition adds no parameter and little time: it is taken unless another is this much better.
@@ -29,7 +29,11 @@ def recommend(comparison: Comparison | None) -> str | None:
     """Return the treated variant to take: the simplest of those that helped, or none."""
     if comparison is None:
         return None
-    helped = [v for v in comparison.variants if v.role == "treated" and v.answer == "helped"]
+    helped = [
+        variant
+        for variant in comparison.variants
+        if variant.role == "treated" and variant.answer == "helped" and _learns(comparison, variant)
+    ]
     if not helped:
         return None
     sign = 1 if comparison.higher_is_better else -1
@@ -39,6 +43,17 @@ def recommend(comparison: Comparison | None) -> str | None:
         if comparison.unit == "points" and best.median - variant.median <= _SIMPLER_WITHIN:
             return variant.name
     return best.name
+
+
+def _learns(comparison: Comparison, variant: Variant) -> bool:
+    """Tell whether a variant does better than a constant answer; better than bad is no cure."""
+    if 2 * variant.stalled > len(variant.runs):
+        return False
+    if comparison.chance is None:
+        return True
+    if comparison.higher_is_better:
+        return variant.median > comparison.chance
+    return variant.median < comparison.chance
 
 
 def outcome(
@@ -98,7 +113,11 @@ def _path(rewiring: Rewiring) -> str:
     )  # fmt: skip
     fewer = plan.how == "cat" and not rewiring.parameters_added
     more = rewiring.parameters_added
-    cost = "No parameter is added" if not more else f"{counted(more, 'parameter')} are added"
+    cost = (
+        f"{counted(more, 'parameter')} {'is' if more == 1 else 'are'} added"
+        if more
+        else "No parameter is added"
+    )
     fused = ", each fused back to its width" if plan.how == "cat" and not fewer else ""
     return (
         f"Give it another path: {counted(len(plan.skips), noun)}, {across}{fused}. "
@@ -122,7 +141,9 @@ def proof(comparison: Comparison | None, chosen: str | None, outcome: str) -> st
     if comparison is None and outcome == "nothing to cure":
         return "Nothing was compared, because nothing has to be cured."
     if comparison is None:
-        return "Nothing was compared: the remedy is a change of the code, and yours to make."
+        return (
+            "Nothing was compared: the remedy cannot be applied from outside; it is yours to make."
+        )
     if chosen is None:
         return comparison.verdict
     variant = comparison.variant(chosen)
@@ -150,10 +171,12 @@ def _gain(comparison: Comparison, variant: Variant, gain: Interval) -> str:
     unit = f" {comparison.unit} of" if comparison.unit else ""
     learns = "The same network now learns" if variant.stalled == 0 else "It does better"
     return (
-        f"{learns}, in {gain.wins} of {gain.pairs} seeds: {_signed(gain.mean)}{unit} {what}, "
-        f"{gain.confidence:.0%} interval {_signed(gain.low)} to {_signed(gain.high)}."
-    ).replace("%", " %")
+        f"{learns}, in {gain.wins} of {gain.pairs} seeds: "
+        f"{_signed(comparison, gain.mean)}{unit} {what}, {100 * gain.confidence:.0f} % interval "
+        f"{_signed(comparison, gain.low)} to {_signed(comparison, gain.high)}."
+    )
 
 
-def _signed(value: float) -> str:
-    return f"{value:+.1f}".replace("-", "−")
+def _signed(comparison: Comparison, value: float) -> str:
+    size = f"{abs(value):.1f}" if comparison.unit == "points" else prose(abs(value))
+    return f"{'−' if value < 0 else '+'}{size}"

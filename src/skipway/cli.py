@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import sys
 import traceback
 from collections.abc import Callable
@@ -38,6 +40,9 @@ class _Commands(click.Group):
             ctx.exit(2)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
+        except BrokenPipeError:
+            # The reader (head, a pager) has seen enough. Python would complain once more at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except Exception as error:
             if ctx.params.get("show_traceback"):
                 traceback.print_exc()
@@ -129,6 +134,8 @@ def cure(
         )
     page = result.save(place / "report.html")
     data = result.save(place / "result.json")
+    for stale in place.glob("plan-*.json"):
+        stale.unlink()
     for rewiring in result.rewirings:
         rewiring.plan.save(place / f"plan-{rewiring.plan.how}.json")
     _print(result.to_dict(), as_json)
@@ -298,4 +305,4 @@ def _progress(title: str) -> Any:
 
 
 def _command() -> str:
-    return " ".join(["skipway", *sys.argv[1:]])
+    return shlex.join(["skipway", *(word for word in sys.argv[1:] if word != "--fresh")])

@@ -112,7 +112,9 @@ def forget(folder: str | Path) -> None:
     Other files in the folder stay.
     """
     folder = Path(folder)
-    kept = [folder / "run.json", folder / "comparison.json", *(folder / "cells").glob("*.json")]
+    names = ("run.json", "comparison.json", "result.json", "report.html")
+    kept = [folder / name for name in names]
+    kept += [*folder.glob("plan-*.json"), *(folder / "cells").glob("*.json")]
     for path in kept:
         path.unlink(missing_ok=True)
 
@@ -139,7 +141,9 @@ def _change(name: str, before: str | None, now: str | None) -> str:
 
 
 def _way_out(folder: Path) -> str:
-    return f"Choose another folder, or delete {folder} to begin anew."
+    return (
+        f"Choose another folder, or delete {folder} (on the command line: --fresh) to begin anew."
+    )
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from .._case import Case
+from .._case import Case, are_rates
 from .._errors import CaseError, SkipwayError
 from .._results import Comparison, Run
 from ._cells import Cell, Cells
@@ -104,14 +104,37 @@ class _Trial:
     settings: dict[str, str]
 
 
+def check_seeds(seeds: int) -> None:
+    """Refuse what is no number of seeds.
+
+    Raises:
+        CaseError: it is no whole number, or less than one.
+    """
+    if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
+        raise CaseError(
+            f"seeds={seeds!r} compares nothing; give a whole number, 1 or more, 5 to learn "
+            "something."
+        )
+
+
 def _check_arguments(
     cases: Mapping[str, Case], seeds: int, rates: tuple[float, ...] | None
 ) -> None:
+    if not isinstance(cases, Mapping):
+        raise CaseError(
+            f"compare was given a {type(cases).__name__}; give cases by name: "
+            '{"plain": case, "addition": other}.'
+        )
+    for name, case in cases.items():
+        if not isinstance(case, Case):
+            raise CaseError(
+                f"{name!r} is a {type(case).__name__}, not a Case; make one of it: "
+                "case.replace(model=...)."
+            )
     if not cases:
         raise CaseError('There is nothing to compare; give cases by name: {"plain": case, ...}.')
-    if seeds < 1:
-        raise CaseError(f"seeds={seeds} compares nothing; give 1 or more, 5 to learn something.")
-    if rates is not None and (not rates or min(rates) <= 0):
+    check_seeds(seeds)
+    if rates is not None and not are_rates(rates):
         raise CaseError(
             f"learning_rates={rates!r} makes no sense; give factors above zero, (1.0,) for each "
             "optimizer's own rate only."

@@ -73,6 +73,7 @@ def rewire(
         <BLANKLINE>
     """
     _check(model)
+    _check_guides(diagnosis, plan)
     with untouched(model):
         graph = observe(model, inputs)
         chosen = plan or make_plan(graph, how, diagnosis)
@@ -95,6 +96,19 @@ def _check(model: nn.Module) -> None:
         raise RewireError(
             "The model is compiled already. Rewire the model itself and compile the result: "
             "torch.compile(rewire(net, inputs).model)."
+        )
+
+
+def _check_guides(diagnosis: Diagnosis | None, plan: Plan | None) -> None:
+    if plan is not None and not isinstance(plan, Plan):
+        raise RewireError(
+            f"plan is a {type(plan).__name__}, not a Plan: give rewiring.plan, or read a saved one "
+            "with skipway.read(path)."
+        )
+    if diagnosis is not None and not isinstance(diagnosis, Diagnosis):
+        raise RewireError(
+            f"diagnosis is a {type(diagnosis).__name__}, not a Diagnosis: give what "
+            "skipway.diagnose returned."
         )
 
 
