@@ -130,7 +130,7 @@ def test_the_main_case_reads_like_its_report():
     found = of_case("plain-mlp")
     layer = found.layer(found.place)
     assert found.headline == "The gradient dies on its way back."
-    assert f"What reaches `{layer.name}` is " in found.summary
+    assert f"The gradient reaching `{layer.name}` is " in found.summary
     assert "4,096 of 4,096 weights stay exactly what they were" in found.summary
     assert 17 < found.decades_lost < 20  # measured beforehand, five seeds: 17.9 to 19.3
     assert [finding.cause for finding in found.findings] == [

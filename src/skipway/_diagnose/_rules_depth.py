@@ -146,7 +146,7 @@ def _vanishing_sure(facts: Facts) -> str:
 
 
 def _vanishing_summary(facts: Facts, layer: LayerReading) -> str:
-    text = f"What reaches {code(layer.name)} is {prose(layer.gradient)}."
+    text = f"The gradient reaching {code(layer.name)} is {prose(layer.gradient)}."
     still = dict(facts.unchanged).get(layer.name, 0)
     lost = not layer.moved and layer.with_gradient > 0 and layer.trainable
     if facts.learning_rate is not None and lost and still:
@@ -157,7 +157,10 @@ def _vanishing_summary(facts: Facts, layer: LayerReading) -> str:
         )
     worst = facts.worst
     if math.isinf(worst.decades_lost):
-        return f"{text} Nothing of the gradient gets through to the first layers."
+        return (
+            f"{text} At {code(worst.name)} nothing is left of it: what comes back through the "
+            f"layers is too small for {facts.dtype} to hold."
+        )
     return (
         f"{text} {decades(worst.decades_lost)} are lost between {code(facts.layers[-1].name)} "
         f"and {code(worst.name)}: the first layers hardly move while the last ones learn."

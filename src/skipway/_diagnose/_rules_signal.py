@@ -28,7 +28,7 @@ def dead_units(facts: Facts) -> Judgement | None:
             place=f"Behind {span(names, len(facts.layers))}."
             if len(names) != len(facts.layers)
             else f"{span(names, len(facts.layers))}.",
-            evidence=f"Behind {code(worst.name)} {percent(worst.silent)} of the units are zero "
+            evidence=f"Behind {code(worst.name)}, {percent(worst.silent)} of the units are zero "
             f"for all {count(facts.batch)} samples; where a unit is zero its gradient is too.",
             remedy="Start the biases at zero and the weights after He et al. (kaiming_normal_); "
             "if units die while training, lower the learning rate or use a leaky activation."
@@ -39,7 +39,7 @@ def dead_units(facts: Facts) -> Judgement | None:
             layers=names,
         ),
         headline="Whole layers are switched off.",
-        summary=f"Behind {code(worst.name)} {percent(worst.silent)} of the units are zero for "
+        summary=f"Behind {code(worst.name)}, {percent(worst.silent)} of the units are zero for "
         f"every one of the {count(facts.batch)} samples. Through a unit that is zero no gradient "
         "comes back, so these units stay as they are.",
         place=worst.name,
@@ -62,7 +62,7 @@ def saturation(facts: Facts) -> Judgement | None:
             cause="saturation",
             title="Activations sit on their flat ends",
             place=f"{span(names, len(facts.layers))}.",
-            evidence=f"Behind {code(worst.name)} {percent(worst.saturated)} of the values lie "
+            evidence=f"Behind {code(worst.name)}, {percent(worst.saturated)} of the values lie "
             "where the activation has less than 1 % of its largest slope.",
             remedy="Make the weights smaller at the start (xavier_normal_), normalise the inputs "
             "or put a normalisation in front of the activation.",
@@ -71,7 +71,7 @@ def saturation(facts: Facts) -> Judgement | None:
             layers=names,
         ),
         headline="The activations are stuck at their ends.",
-        summary=f"Behind {code(worst.name)} {percent(worst.saturated)} of the values lie on the "
+        summary=f"Behind {code(worst.name)}, {percent(worst.saturated)} of the values lie on the "
         "flat ends of the activation. There its slope is next to nothing, and so is every "
         "gradient that has to pass.",
         place=worst.name,

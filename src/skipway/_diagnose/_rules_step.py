@@ -29,11 +29,9 @@ def precision(facts: Facts) -> Judgement | None:
             cause="precision",
             title="Updates are rounded away",
             place=f"{span(names, len(facts.layers))}.",
-            evidence=f"{percent(step.lost)} of the weights that have a gradient stay exactly "
-            f"what they were. In {code(worst.name)} these are {count(lost)} of "
-            f"{count(worst.with_gradient)}. The step would take {prose(step.planned)} of the "
-            f"loss away; after rounding to {facts.dtype} {prose(max(step.progress, 0.0))} is "
-            "left.",
+            evidence=f"{percent(step.lost).capitalize()} of the weights that have a gradient stay "
+            f"exactly what they were. In {code(worst.name)} these are {count(lost)} of "
+            f"{count(worst.with_gradient)}.{_lost_progress(step, facts.dtype)}",
             remedy=f"Keep the weights in float32 and compute in {facts.dtype} (torch.autocast); "
             "or round stochastically; or sum up what rounding loses (Kahan)."
             if "16" in facts.dtype
@@ -51,6 +49,14 @@ def precision(facts: Facts) -> Judgement | None:
         place=worst.name,
         main=meant,
     )
+
+
+def _lost_progress(step: Stepped, dtype: str) -> str:
+    """Say what rounding takes from the step, where that is to be seen in two digits."""
+    planned, left = prose(step.planned), prose(max(step.progress, 0.0))
+    if planned == left:
+        return ""
+    return f" The step would take {planned} of the loss away; rounded to {dtype} it takes {left}."
 
 
 def _lost(with_gradient: int, moved: int | None) -> bool:

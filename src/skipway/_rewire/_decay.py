@@ -41,7 +41,8 @@ def said(
     if decades < _WORTH_IT:
         return f"{where}: no part loses much more gradient than the others."
     amount = f"the gradient loses {decades:.1f} decades on its way back through these layers"
-    rest = "" if kept == all_ else f" and little in the other {all_ - kept} places"
+    left = "place" if all_ - kept == 1 else f"{all_ - kept} places"
+    rest = "" if kept == all_ else f" and little in the other {left}"
     return f"{where}: {amount}{rest}."
 
 
