@@ -7,7 +7,7 @@ import math
 from .._numbers import count, prose
 from .._results import Finding
 from . import _thresholds as limit
-from ._facts import Facts, Tried
+from ._facts import Facts, Stepped, Tried
 from ._judgement import Judgement
 from ._words import code, percent, plural, rate, span
 
