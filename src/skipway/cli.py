@@ -153,6 +153,7 @@ def diagnose(case: str, after: int, save: Path | None, as_json: bool) -> None:
     """Where does the gradient die, and why?"""
     from ._cure import diagnose_case
 
+    _check_ending(save, ".html", ".json")
     with _progress("diagnose") as progress:
         result = diagnose_case(_find(case), epochs=after, progress=progress)
     _finish(result, save, as_json)
@@ -162,10 +163,8 @@ def diagnose(case: str, after: int, save: Path | None, as_json: bool) -> None:
 @click.argument("case")
 @click.option(
     "--how",
-    default="add",
-    show_default=True,
     type=click.Choice(["add", "cat"]),
-    help="By addition or by concatenation.",
+    help="By addition or by concatenation.  [default: add, or what the plan says]",
 )
 @click.option(
     "--plan",
@@ -184,10 +183,13 @@ def rewire(case: str, how: Any, plan: Path | None, save: Path | None, as_json: b
     from ._files import write_text
     from ._results import Plan, read
 
+    _check_ending(save, ".py", ".json", ".html")
     given = read(plan) if plan else None
-    if plan and not isinstance(given, Plan):
+    if given is not None and not isinstance(given, Plan):
         raise click.BadParameter(f"{plan} holds no plan", param_hint="--plan")
-    result = rewire_case(_find(case), how=how, plan=given if isinstance(given, Plan) else None)
+    if given is not None and how not in (None, given.how):
+        raise click.UsageError(f"--how {how} and a plan that says {given.how}; leave one out.")
+    result = rewire_case(_find(case), how=how or "add", plan=given)
     if save and save.suffix == ".py":
         write_text(save, result.source())
         save = None
@@ -264,6 +266,14 @@ def report(run: Path, save: Path | None, as_json: bool) -> None:
 
     source = run / "result.json" if run.is_dir() else run
     _finish(read(source), save or source.with_name("report.html"), as_json)
+
+
+def _check_ending(save: Path | None, *endings: str) -> None:
+    """Refuse another kind of file before the work is done, not after."""
+    if save is not None and save.suffix not in endings:
+        raise click.BadParameter(
+            f"{save.name!r} ends in none of {', '.join(endings)}", param_hint="--save"
+        )
 
 
 def _find(spec: str, epochs: int | None = None) -> Case:
