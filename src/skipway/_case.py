@@ -127,7 +127,12 @@ class Case:
         return take(self.train, order[: self.batch_size])
 
     def make_optimizer(self, parameters: Iterable[nn.Parameter], factor: float = 1.0) -> Optimizer:
-        """Build the optimizer, every learning rate multiplied by `factor`."""
+        """Build the optimizer, every learning rate multiplied by `factor`.
+
+        Raises:
+            ModelError: there are no parameters.
+            OptimizerError: the case's function raises, or returns something else.
+        """
         parameters = list(parameters)
         if not parameters:
             raise ModelError(
@@ -150,7 +155,12 @@ class Case:
         return optimizer
 
     def evaluate_loss(self, model: nn.Module, batch: Any) -> Tensor:
-        """Return the loss of one batch: `loss(model(inputs), targets)` or the objective."""
+        """Return the loss of one batch: `loss(model(inputs), targets)` or the objective.
+
+        Raises:
+            LossError: it is no tensor, or holds more than one number.
+            BatchError: the batch is no `(inputs, targets)` pair where a loss needs one.
+        """
         return loss_of(model, batch, self.loss, self.objective)
 
 

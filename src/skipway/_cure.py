@@ -80,14 +80,15 @@ def cure(
     check_seeds(seeds)
     report = progress or _quiet
     report(0, 0, "diagnosing")
-    start = _diagnose_at(case, 0)
-    later = _later(case, report)
-    main = start if start.cause not in ("healthy", "solved") or later is None else later
+    start, epochs = _diagnose_at(case, 0), max(1, round(case.epochs * _LATER))
+    later = _later(case, epochs, report)
+    # What goes wrong only once training runs is the diagnosis where the start was fine.
+    main = later if _fine(start) and later is not None and not _fine(later) else start
     rewirings, refused = _rewire_both(case, main, report)
     treated = _treated(case, main, rewirings)
     comparison = _compare(case, treated, seeds, workers, folder, controls, report)
     chosen = words.recommend(comparison)
-    after = _after(treated.get(chosen or ""), report)
+    after = _after(treated.get(chosen or ""), epochs if main is later else 0, report)
     outcome = words.outcome(main, chosen)
     return Cure(
         case=case.name,
@@ -111,15 +112,18 @@ def cure(
 
 def diagnose_case(case: Case, *, epochs: int = 0, progress: Progress | None = None) -> Diagnosis:
     """Diagnose a case's network at the start or after some epochs of its own training."""
-    return _diagnose_at(case, epochs, progress or _quiet)
+    report = progress or _quiet
+    report(0, 0, f"training {words.counted(epochs, 'epoch')}" if epochs else "diagnosing")
+    return _diagnose_at(case, epochs)
 
 
 def rewire_case(
     case: Case, *, how: Literal["add", "cat"] = "add", plan: Plan | None = None
 ) -> Rewiring:
-    """Rewire a case's network where its own diagnosis sees the gradient die."""
-    model, inputs = _build(case, 0), inputs_of(case)
-    return rewire(model, inputs, how=how, plan=plan)
+    """Rewire a case's network where its own diagnosis sees the gradient die, or by a plan."""
+    inputs = inputs_of(case)
+    diagnosis = _diagnose_at(case, 0) if plan is None else None
+    return rewire(_build(case, 0), inputs, how=how, diagnosis=diagnosis, plan=plan)
 
 
 def inputs_of(case: Case) -> Any:
@@ -176,7 +180,11 @@ def _build(case: Case, seed: int) -> nn.Module:
     return model
 
 
-def _diagnose_at(case: Case, epochs: int, report: Progress = _quiet) -> Diagnosis:
+def _fine(diagnosis: Diagnosis) -> bool:
+    return diagnosis.cause in ("healthy", "solved")
+
+
+def _diagnose_at(case: Case, epochs: int) -> Diagnosis:
     model = _build(case, 0)
     optimizer = case.make_optimizer(model.parameters())
     if epochs:
@@ -192,8 +200,7 @@ def _diagnose_at(case: Case, epochs: int, report: Progress = _quiet) -> Diagnosi
     )
 
 
-def _later(case: Case, report: Progress) -> Diagnosis | None:
-    epochs = max(1, round(case.epochs * _LATER))
+def _later(case: Case, epochs: int, report: Progress) -> Diagnosis | None:
     report(0, 0, f"training {words.counted(epochs, 'epoch')} to look again")
     try:
         return _diagnose_at(case, epochs)
@@ -270,11 +277,12 @@ def _compare(
     )
 
 
-def _after(case: Case | None, report: Progress) -> Diagnosis | None:
+def _after(case: Case | None, epochs: int, report: Progress) -> Diagnosis | None:
+    """Diagnose the recommended network at the same moment of training as the given one."""
     if case is None:
         return None
     report(0, 0, "diagnosing the recommended network")
-    return _diagnose_at(case, 0)
+    return _diagnose_at(case, epochs)
 
 
 def versions() -> dict[str, str]:
