@@ -86,8 +86,8 @@ def test_option_b_is_nothing_where_nothing_changes() -> None:
 def test_a_shortcut_that_cannot_be_says_why() -> None:
     with pytest.raises(SkipwayError, match="8 → 4"):
         skipway.nn.Shortcut(8, 4, kind="A")
-    with pytest.raises(SkipwayError, match="kinds are A, B and D"):
-        skipway.nn.Shortcut(8, 4, kind="C")  # type: ignore[arg-type]
+    with pytest.raises(SkipwayError, match="kinds are A, B, C and D"):
+        skipway.nn.Shortcut(8, 4, kind="E")  # type: ignore[arg-type]
     with pytest.raises(SkipwayError, match="stride"):
         skipway.nn.Shortcut(8, 4, 2, dims=0)
 

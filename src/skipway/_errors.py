@@ -8,6 +8,7 @@ SkipwayError
 ├── LossError        the loss is not a scalar, carries no gradient or is not finite
 ├── OptimizerError   the optimizer does not hold the model's parameters
 ├── RewireError      no place for a skip, or a plan that does not fit this model
+├── SkipError        the two sides of a skip do not fit, or a building block is built wrongly
 └── RunError         a run folder that belongs to another configuration, or is damaged
 ```
 
@@ -44,6 +45,10 @@ class OptimizerError(SkipwayError):
 
 class RewireError(SkipwayError):
     """A skip connection cannot be placed, or a plan does not fit the model."""
+
+
+class SkipError(SkipwayError):
+    """The two sides of a skip connection do not fit, or a building block is built wrongly."""
 
 
 class RunError(SkipwayError):

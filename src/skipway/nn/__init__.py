@@ -1,8 +1,54 @@
-"""Building blocks of skip connections."""
+"""Building blocks of skip connections: `Skip` around one module, `Stack` around many."""
 
 from __future__ import annotations
 
+from ._align import Align
 from ._fuse import Fuse
+from ._gate import LayerScale, ReZero
+from ._highway import Highway
+from ._merge import Add, Concat, Merge
+from ._rule import Rule
+from ._rules import (
+    AttentionResiduals,
+    DeepNorm,
+    DeltaAttentionResiduals,
+    Dense,
+    DenseFormer,
+    Fixup,
+    HyperConnections,
+    ManifoldHyperConnections,
+    Residual,
+    Reversible,
+)
 from ._shortcut import Shortcut
+from ._skip import Skip
+from ._stack import Stack
+from ._stochastic_depth import StochasticDepth
+from ._value_residual import ValueResidual
 
-__all__ = ["Fuse", "Shortcut"]
+__all__ = [
+    "Add",
+    "Align",
+    "AttentionResiduals",
+    "Concat",
+    "DeepNorm",
+    "DeltaAttentionResiduals",
+    "Dense",
+    "DenseFormer",
+    "Fixup",
+    "Fuse",
+    "Highway",
+    "HyperConnections",
+    "LayerScale",
+    "ManifoldHyperConnections",
+    "Merge",
+    "ReZero",
+    "Residual",
+    "Reversible",
+    "Rule",
+    "Shortcut",
+    "Skip",
+    "Stack",
+    "StochasticDepth",
+    "ValueResidual",
+]

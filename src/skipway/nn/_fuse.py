@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .._errors import SkipwayError
+from .._errors import SkipError
+from ._merge import Merge
 
 
-class Fuse(nn.Module):
+class Fuse(Merge):
     """Concatenate the skipped tensor and the branch, and mix them back to the branch's width.
 
     `y = W [skip, x]`, with `W = [I | scale · I]` at the start: the training begins with the sum
@@ -43,14 +44,14 @@ class Fuse(nn.Module):
     ) -> None:
         super().__init__()
         if dims not in (0, 1, 2, 3):
-            raise SkipwayError(f"There is no dims={dims!r}; give 0 for features, 1, 2 or 3.")
+            raise SkipError(f"There is no dims={dims!r}; give 0 for features, 1, 2 or 3.")
         self.width, self.skip, self.dims = width, skip or width, dims
         start = torch.cat([torch.eye(width, self.skip), scale * torch.eye(width)], dim=1)
         self.weight = nn.Parameter(start.reshape(*start.shape, *(1,) * dims))
 
-    def forward(self, skip: Tensor, x: Tensor) -> Tensor:
-        """Return `skip` and `x` mixed to the shape of `x`."""
-        both = torch.cat([skip, x], dim=1 if self.dims else -1)
+    def forward(self, shortcut: Tensor, branch: Tensor) -> Tensor:
+        """Return the two mixed to the shape of `branch`."""
+        both = torch.cat([shortcut, branch], dim=1 if self.dims else -1)
         mix = (F.linear, F.conv1d, F.conv2d, F.conv3d)[self.dims]
         return mix(both, self.weight)
 

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .._errors import SkipwayError
+from .._errors import SkipError
 
 _CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _POOLS = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
@@ -20,6 +20,7 @@ class Shortcut(nn.Module):
 
     - `"A"`: every `s`-th position, and zeros for the new channels; no parameter;
     - `"B"`: the identity where nothing changes, otherwise `W x`, a 1 × 1 convolution of stride `s`;
+    - `"C"`: `W x` everywhere, also where nothing changes;
     - `"D"`: the mean over `s` × `s` positions, then the identity or `W x`, so that no position is
       skipped over (He et al. 2018, arXiv:1812.01187, figure 2c).
 
@@ -30,7 +31,7 @@ class Shortcut(nn.Module):
         in_features: channels of the skipped tensor.
         out_features: channels of the tensor it joins.
         stride: how many positions become one, along every axis.
-        kind: `"A"`, `"B"` or `"D"`.
+        kind: `"A"`, `"B"`, `"C"` or `"D"`.
         dims: how many axes of positions follow the channels: 2 for images. With 0 the features
             are the last axis, as in `nn.Linear`.
 
@@ -39,7 +40,7 @@ class Shortcut(nn.Module):
         with `dims=0` `(..., in_features)` to `(..., out_features)`.
 
     Raises:
-        SkipwayError: option A with fewer channels than before, or a stride without positions.
+        SkipError: option A with fewer channels than before, or a stride without positions.
 
     Example:
         >>> import torch
@@ -53,7 +54,7 @@ class Shortcut(nn.Module):
         out_features: int,
         stride: int = 1,
         *,
-        kind: Literal["A", "B", "D"] = "B",
+        kind: Literal["A", "B", "C", "D"] = "B",
         dims: int = 2,
     ) -> None:
         super().__init__()
@@ -64,7 +65,7 @@ class Shortcut(nn.Module):
         self.project: nn.Module = nn.Identity()
         if kind == "D" and stride > 1:
             self.pool = _POOLS[dims](stride, ceil_mode=True, count_include_pad=False)
-        if kind != "A" and (in_features != out_features or (kind == "B" and stride > 1)):
+        if _projects(in_features, out_features, stride, kind):
             self.project = _projection(
                 in_features, out_features, 1 if kind == "D" else stride, dims
             )
@@ -90,6 +91,12 @@ class Shortcut(nn.Module):
         )
 
 
+def _projects(in_features: int, out_features: int, stride: int, kind: str) -> bool:
+    if kind in ("A", "C"):
+        return kind == "C"
+    return in_features != out_features or (kind == "B" and stride > 1)
+
+
 def _projection(in_features: int, out_features: int, stride: int, dims: int) -> nn.Module:
     layer: nn.Linear | nn.modules.conv._ConvNd
     if dims == 0:
@@ -101,14 +108,14 @@ def _projection(in_features: int, out_features: int, stride: int, dims: int) -> 
 
 
 def _check(in_features: int, out_features: int, stride: int, kind: str, dims: int) -> None:
-    if kind not in ("A", "B", "D"):
-        raise SkipwayError(f"A shortcut has no kind {kind!r}; the kinds are A, B and D.")
+    if kind not in ("A", "B", "C", "D"):
+        raise SkipError(f"A shortcut has no kind {kind!r}; the kinds are A, B, C and D.")
     if dims not in (0, *_CONVOLUTIONS):
-        raise SkipwayError(f"A shortcut has no dims={dims!r}; give 0 for features, 1, 2 or 3.")
+        raise SkipError(f"A shortcut has no dims={dims!r}; give 0 for features, 1, 2 or 3.")
     if dims == 0 and stride != 1:
-        raise SkipwayError("A shortcut over features (dims=0) has no positions; leave stride at 1.")
+        raise SkipError("A shortcut over features (dims=0) has no positions; leave stride at 1.")
     if kind == "A" and out_features < in_features:
-        raise SkipwayError(
+        raise SkipError(
             f"Option A only adds channels, and {in_features} → {out_features} takes some away; "
             'take kind="B".'
         )

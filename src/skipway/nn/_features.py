@@ -1,0 +1,49 @@
+"""Work along the axis of the features, wherever it is."""
+
+from __future__ import annotations
+
+import contextlib
+
+import torch
+from torch import Tensor
+
+from .._errors import SkipError
+
+
+def along(vector: Tensor, x: Tensor, dim: int) -> Tensor:
+    """Return `vector` shaped so that it meets axis `dim` of `x`.
+
+    Raises:
+        SkipError: `x` has no such axis, or another number of features there.
+    """
+    check_features(x, vector.shape[0], dim)
+    return vector.reshape(-1, *(1,) * (x.ndim - 1 - dim % x.ndim))
+
+
+def check_features(x: Tensor, features: int, dim: int) -> None:
+    """Raise where `x` has no axis `dim` of `features` numbers.
+
+    Raises:
+        SkipError: it has not.
+    """
+    if not -x.ndim <= dim < x.ndim or x.shape[dim] != features:
+        raise SkipError(
+            f"There are to be {features} features along dim {dim}, and the tensor has the shape "
+            f"{tuple(x.shape)}. Give dim=1 for (batch, channels, *positions), dim=-1 for tokens."
+        )
+
+
+def rms(x: Tensor, eps: float) -> Tensor:
+    """Return the root mean square over the last axis, at least in float32.
+
+    bfloat16 has 8 bits: a mean of squares taken in it would be wrong in the second digit.
+    """
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    return wide.square().mean(-1, keepdim=True).add(eps).sqrt()
+
+
+def full_precision(x: Tensor) -> contextlib.AbstractContextManager[object]:
+    """Return a block in which autocast leaves the stream in its own precision."""
+    if torch.amp.is_autocast_available(x.device.type):
+        return torch.autocast(x.device.type, enabled=False)
+    return contextlib.nullcontext()
