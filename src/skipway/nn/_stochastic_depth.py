@@ -65,8 +65,9 @@ class StochasticDepth(nn.Module):
             return x if self.scaled == "training" else x * keep
         if self.p == 0:
             return x
-        kept = torch.empty(x.shape[0], *(1,) * (x.ndim - 1), dtype=x.dtype, device=x.device)
-        kept = kept.bernoulli_(keep)
+        # In float32: bfloat16 tells only 256 random numbers apart.
+        drawn = torch.rand(x.shape[0], *(1,) * (x.ndim - 1), device=x.device)
+        kept = (drawn < keep).to(x.dtype)
         return x * (kept / keep if keep and self.scaled == "training" else kept)
 
     def extra_repr(self) -> str:

@@ -55,8 +55,8 @@ class AttentionResiduals(Rule):
         self.features, self.block_size, self.dim, self.eps = features, block_size, dim, eps
 
     def prepare(self, blocks: nn.ModuleList) -> None:
-        """Make the queries: one of every block, one of the end."""
-        self.queries = nn.ParameterList(torch.zeros(self.features) for _ in range(len(blocks) + 1))
+        """Make the queries of every block but the first, which has no choice, and of the end."""
+        self.queries = nn.ParameterList(torch.zeros(self.features) for _ in blocks)
 
     def begin(self, x: Tensor) -> State:
         """Return the first source, and an empty sum."""
@@ -65,7 +65,9 @@ class AttentionResiduals(Rule):
 
     def read(self, state: State, layer: int) -> tuple[Tensor, State]:
         """Return the average of the sources under the query of `layer`."""
-        return attend(self.queries[layer], _sources(state), self.dim, self.eps), state
+        if layer == 0:
+            return state[0][0], state
+        return attend(self.queries[layer - 1], _sources(state), self.dim, self.eps), state
 
     def write(self, waiting: State, layer: int, y: Tensor) -> State:
         """Return the sources with `y` in the sum of the present ones."""
