@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .._results import PlannedSkip
+from ..nn._fit import stride_between
 
 Shape = tuple[int, ...]
 
@@ -29,12 +30,9 @@ class Ends:
         """Return how many positions become one; `None` where that is no whole number."""
         if not self.dims:
             return 1 if self.source[:-1] == self.destination[:-1] else None
-        before, after = self.source[2:], self.destination[2:]
-        if self.source[0] != self.destination[0] or 0 in (*before, *after):
+        if self.source[0] != self.destination[0]:
             return None
-        (stride, *others) = sorted({-(-a // b) for a, b in zip(before, after, strict=True)})
-        fits = all(-(-a // stride) == b for a, b in zip(before, after, strict=True))
-        return stride if fits and not others else None
+        return stride_between(self.source[2:], self.destination[2:])
 
 
 def ends(source: Shape, destination: Shape, op: str) -> Ends | None:

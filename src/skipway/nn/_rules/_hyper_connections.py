@@ -72,7 +72,7 @@ class HyperConnections(Rule):
         """Return `A_m^T X`; the streams `A_r^T X` wait, with `B`."""
         with full_precision(state):
             alpha, beta = self.connections[layer](state)
-            mixed = alpha.transpose(-1, -2) @ state
+            mixed = torch.einsum("...ij,...id->...jd", alpha, state)
         return mixed[..., 0, :].movedim(-1, self.dim), (mixed[..., 1:, :], beta)
 
     def write(self, waiting: tuple[Tensor, Tensor], layer: int, y: Tensor) -> Tensor:
