@@ -43,7 +43,10 @@ class Align(nn.Module):
     def __init__(self, how: Literal["pad", "crop", "interpolate"]) -> None:
         super().__init__()
         if how not in ("pad", "crop", "interpolate"):
-            raise SkipError(f"There is no align={how!r}; give 'pad', 'crop' or 'interpolate'.")
+            raise SkipError(
+                f"There is no align={how!r}; give 'pad', 'crop', 'interpolate' or a module of the "
+                "two tensors that returns both."
+            )
         self.how = how
 
     def forward(self, shortcut: Tensor, branch: Tensor) -> tuple[Tensor, Tensor]:

@@ -38,11 +38,11 @@ def run(body: nn.Module, x: Tensor, context: tuple[Any, ...], overwrites: bool |
     Raises:
         SkipError: the body overwrote its input.
     """
-    if overwrites is None:
-        if not x.is_inference() and not torch.compiler.is_compiling():
-            return _watched(body, x, context)
-        overwrites = True
-    return body(x.clone() if overwrites else x, *context)
+    if overwrites is False:
+        return body(x, *context)
+    if overwrites is None and not x.is_inference() and not torch.compiler.is_compiling():
+        return _watched(body, x, context)
+    return body(x.clone(), *context)
 
 
 def _watched(body: nn.Module, x: Tensor, context: tuple[Any, ...]) -> Any:
@@ -50,9 +50,9 @@ def _watched(body: nn.Module, x: Tensor, context: tuple[Any, ...]) -> Any:
     output = body(x, *context)
     if x._version != version:
         raise SkipError(
-            f"The body, a {type(body).__name__}, overwrites its input (an in-place ReLU or "
-            "dropout, x += ..., or the like), and the shortcut reads the same tensor: the sum "
-            "would be wrong. Let its first operation make a new tensor: inplace=False, x = x + ..."
+            f"The body ({type(body).__name__}) overwrites its input (an in-place ReLU or dropout, "
+            "x += ..., or the like), and the shortcut reads the same tensor: the sum would be "
+            "wrong. Let its first operation make a new tensor: inplace=False, x = x + ..."
         )
     return output
 

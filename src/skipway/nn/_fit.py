@@ -63,7 +63,7 @@ def fitting_shortcut(before: Sequence[int], after: Sequence[int], dims: int) -> 
 def cannot_add(shortcut: Sequence[int], branch: Sequence[int]) -> SkipError:
     """Return the error for a sum of two shapes, with the shortcut that would fit."""
     before, after = tuple(shortcut), tuple(branch)
-    told = f"{_ends(before, after)} They are not added, as broadcasting would be silently wrong."
+    told = f"{_ends(before, after)} A sum needs one shape: nothing is broadcast."
     if len(before) != len(after):
         return SkipError(f"{told} {_axes(before, after)}")
     if before[0] != after[0]:

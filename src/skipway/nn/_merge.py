@@ -47,9 +47,7 @@ class Add(Merge):
 
     def forward(self, shortcut: Tensor, branch: Tensor) -> Tensor:
         """Return `shortcut + branch`."""
-        if shortcut.shape != branch.shape:
-            raise cannot_add(shortcut.shape, branch.shape)
-        return shortcut + branch
+        return add(shortcut, branch)
 
 
 class Concat(Merge):
@@ -84,8 +82,19 @@ class Concat(Merge):
         return f"dim={self.dim}"
 
 
-def merge_of(merge: nn.Module | str) -> nn.Module:
-    """Return the merge of this name, or the module itself.
+def add(shortcut: Tensor, branch: Tensor) -> Tensor:
+    """Return the sum of two tensors of one shape.
+
+    Raises:
+        SkipError: the shapes differ.
+    """
+    if shortcut.shape != branch.shape:
+        raise cannot_add(shortcut.shape, branch.shape)
+    return shortcut + branch
+
+
+def merge_of(merge: nn.Module | str) -> nn.Module | None:
+    """Return the merge of this name, or the module itself; `None` for the plain sum.
 
     Raises:
         SkipError: there is no merge of this name.
@@ -93,7 +102,7 @@ def merge_of(merge: nn.Module | str) -> nn.Module:
     if isinstance(merge, nn.Module):
         return merge
     if merge == "add":
-        return Add()
+        return None
     if merge in ("concat", "cat"):
         return Concat()
     raise SkipError(

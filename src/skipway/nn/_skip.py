@@ -13,7 +13,7 @@ from ._align import Align
 from ._branch import overwrites_input, run
 from ._fit import dims_of, fitting_shortcut
 from ._gate import ReZero
-from ._merge import Merge, merge_of
+from ._merge import Merge, add, merge_of
 from ._stochastic_depth import StochasticDepth
 
 
@@ -87,27 +87,24 @@ class Skip(nn.Module):
 
     def forward(self, x: Tensor, *context: Any) -> Tensor:
         """Return the two sides merged; `context` goes to the body."""
-        shortcut, branch = x, self._branch(x, context)
-        if self.shortcut is not None:
-            shortcut = self.shortcut(x)
+        branch = self._branch(x, context)
+        shortcut = x if self.shortcut is None else self.shortcut(x)
         if self.align is not None:
             shortcut, branch = self.align(shortcut, branch)
-        y: Tensor = self.merge(shortcut, branch)
-        if self.post is not None:
-            y = self.post(y)
-        return y
+        # The plain sum is no module of its own: a call of one costs more than the sum.
+        y = add(shortcut, branch) if self.merge is None else self.merge(shortcut, branch)
+        return y if self.post is None else self.post(y)
 
     def _branch(self, x: Tensor, context: tuple[Any, ...]) -> Tensor:
-        output = run(self.body, x, context, self._overwrites)
-        if not isinstance(output, Tensor):
+        branch = run(self.body, x, context, self._overwrites)
+        if not isinstance(branch, Tensor):
             raise SkipError(
-                f"The body, a {type(self.body).__name__}, returns a {type(output).__name__}, not "
-                "a tensor. Wrap it in a module that returns the one to be merged."
+                f"The body ({type(self.body).__name__}) returns a {type(branch).__name__}, not a "
+                "tensor. Wrap it in a module that returns the one to be merged."
             )
-        branch: Tensor = output if self.gate is None else self.gate(output)
-        if self.drop is not None:
-            branch = self.drop(branch)
-        return branch
+        if self.gate is not None:
+            branch = self.gate(branch)
+        return branch if self.drop is None else self.drop(branch)  # type: ignore[no-any-return]
 
 
 def _check_modules(**parts: nn.Module | None) -> None:
@@ -138,6 +135,8 @@ def _only_merge(merge: nn.Module | str, gate: Merge) -> Merge:
 def _drop_of(drop: nn.Module | float) -> nn.Module | None:
     if isinstance(drop, nn.Module):
         return drop
+    if isinstance(drop, bool) or not isinstance(drop, (int, float)):
+        raise SkipError(f"drop is a probability or a module, not {drop!r}.")
     return StochasticDepth(drop) if drop else None
 
 

@@ -55,9 +55,7 @@ class Stack(nn.Module):
 
     def __init__(self, blocks: Iterable[nn.Module], rule: Rule | str = "residual") -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(blocks)
-        if not len(self.blocks):
-            raise SkipError("A stack needs one or more blocks, and there are none.")
+        self.blocks = nn.ModuleList(_checked(blocks))
         self.rule = _rule_of(rule)
         self.rule.depth = len(self.blocks)
         self.rule.prepare(self.blocks)
@@ -77,10 +75,22 @@ class Stack(nn.Module):
         y = run(self.blocks[layer], h, context, self._overwrites[layer])
         if not isinstance(y, Tensor):
             raise SkipError(
-                f"Block {layer}, a {type(self.blocks[layer]).__name__}, returns a "
+                f"Block {layer} ({type(self.blocks[layer]).__name__}) returns a "
                 f"{type(y).__name__}, not a tensor. Wrap it in a module that returns the tensor."
             )
         return y
+
+
+def _checked(blocks: Iterable[nn.Module]) -> list[nn.Module]:
+    if not isinstance(blocks, Iterable):
+        raise SkipError(f"A stack takes a list of blocks, not one {type(blocks).__name__}.")
+    blocks = list(blocks)
+    if not blocks:
+        raise SkipError("A stack needs one or more blocks, and there are none.")
+    for layer, block in enumerate(blocks):
+        if not isinstance(block, nn.Module):
+            raise SkipError(f"Block {layer} is to be a module, and {block!r} is none.")
+    return blocks
 
 
 def _rule_of(rule: Rule | str) -> Rule:
@@ -91,6 +101,8 @@ def _rule_of(rule: Rule | str) -> Rule:
                 "Others take arguments: rule=skipway.nn.DeepNorm(64)."
             )
         return _NAMED[rule]()
+    if isinstance(rule, type) and issubclass(rule, Rule):
+        raise SkipError(f"{rule.__name__} is the class; give a rule: rule={rule.__name__}(...).")
     if not isinstance(rule, Rule):
         raise SkipError(f"A rule is a skipway.nn.Rule or the name of one, not {rule!r}.")
     if rule.depth:
