@@ -39,7 +39,7 @@ def run(body: nn.Module, x: Tensor, context: tuple[Any, ...], overwrites: bool |
         SkipError: the body overwrote its input.
     """
     if overwrites is None:
-        if not x.is_inference() and not torch.compiler.is_compiling():
+        if not torch.compiler.is_compiling() and not x.is_inference():
             return _watched(body, x, context)
         overwrites = True
     return body(x.clone() if overwrites else x, *context)
