@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..._errors import SkipError
-from .._features import check_features, full_precision, rms
+from .._features import check_features, features_to, full_precision, rms
 from .._rule import Rule
 from ._streams import collapse, pour, spread
 
@@ -87,7 +87,7 @@ class ManifoldHyperConnections(Rule):
         with full_precision(state):
             pre, post, res = self.connections[layer](state)
             h = (pre.unsqueeze(-2) @ state).squeeze(-2)
-            return h.movedim(-1, self.dim), (res @ state, post)
+            return features_to(h, self.dim), (res @ state, post)
 
     def write(self, waiting: Waiting, layer: int, y: Tensor) -> Tensor:
         """Return the streams with `H_post^T y` added."""
