@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from .._errors import SkipError
 from ._align import Align
 from ._branch import overwrites_input, run
-from ._fit import dims_of, fitting_shortcut
+from ._fit import cannot_add, dims_of, fitting_shortcut
 from ._gate import ReZero
-from ._merge import Merge, merge_of
+from ._merge import Add, Merge, merge_of
 from ._stochastic_depth import StochasticDepth
 
 
@@ -92,6 +92,9 @@ class Skip(nn.Module):
             shortcut = self.shortcut(x)
         if self.align is not None:
             shortcut, branch = self.align(shortcut, branch)
+        if isinstance(self.merge, Add) and shortcut.shape != branch.shape:
+            # The body tells channels from tokens, which the shapes alone cannot.
+            raise cannot_add(shortcut.shape, branch.shape, dims_of(self.body, x.ndim))
         y: Tensor = self.merge(shortcut, branch)
         if self.post is not None:
             y = self.post(y)
