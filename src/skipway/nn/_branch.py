@@ -40,7 +40,7 @@ def run(body: nn.Module, x: Tensor, context: tuple[Any, ...], overwrites: bool |
     """
     if overwrites is False:
         return body(x, *context)
-    if overwrites is None and not x.is_inference() and not torch.compiler.is_compiling():
+    if overwrites is None and not torch.compiler.is_compiling() and not x.is_inference():
         return _watched(body, x, context)
     return body(x.clone(), *context)
 

@@ -33,6 +33,17 @@ def check_features(x: Tensor, features: int, dim: int) -> None:
         )
 
 
+def features_to(x: Tensor, dim: int) -> Tensor:
+    """Return `x` with its features, which are last, along `dim` and in memory as if made so.
+
+    A branch must not tell one rule from another: `view` fails on a strided tensor, and a
+    convolution rounds otherwise than on a contiguous one.
+    """
+    moved = x.movedim(-1, dim)
+    # Not contiguous(), which leaves odd strides to axes of length 1, and convolutions look at them.
+    return moved.reshape(-1).view(moved.shape)
+
+
 def rms(x: Tensor, eps: float) -> Tensor:
     """Return the root mean square over the last axis, at least in float32.
 

@@ -16,10 +16,10 @@ def stride_between(before: Sequence[int], after: Sequence[int]) -> int | None:
     """Return how many positions become one along every axis; `None` where no stride does it."""
     if len(before) != len(after) or 0 in (*before, *after):
         return None
-    strides = {-(-a // b) for a, b in zip(before, after, strict=True)} or {1}
-    stride = strides.pop()
+    # A short axis leaves several open, 1 position to 1 all of them: the longest one decides.
+    stride = max((-(-a // b) for a, b in zip(before, after, strict=True)), default=1)
     fits = all(-(-a // stride) == b for a, b in zip(before, after, strict=True))
-    return stride if fits and not strides else None
+    return stride if fits else None
 
 
 def dims_of(body: nn.Module, ndim: int) -> int:
@@ -55,20 +55,27 @@ def fitting_shortcut(before: Sequence[int], after: Sequence[int], dims: int) -> 
     if stride is None:
         raise SkipError(
             f"{_ends(before, after)} No stride leads from the one to the other, so no shortcut "
-            f"can be found for it. {_remedies(before, after)}"
+            f"can be found for it. {_remedies(before, after, dims)}"
         )
     return Shortcut(before[axis], after[axis], stride, kind="D", dims=dims)
 
 
-def cannot_add(shortcut: Sequence[int], branch: Sequence[int]) -> SkipError:
-    """Return the error for a sum of two shapes, with the shortcut that would fit."""
+def cannot_add(shortcut: Sequence[int], branch: Sequence[int], dims: int = 0) -> SkipError:
+    """Return the error for a sum of two shapes, with the shortcut that would fit.
+
+    Args:
+        shortcut: the one shape.
+        branch: the other.
+        dims: how many axes of positions follow the channels, where the body tells; 0 leaves it
+            to the shapes.
+    """
     before, after = tuple(shortcut), tuple(branch)
     told = f"{_ends(before, after)} A sum needs one shape: nothing is broadcast."
     if len(before) != len(after):
         return SkipError(f"{told} {_axes(before, after)}")
     if before[0] != after[0]:
         return SkipError(f"{told} The batch itself changes, so no shortcut can fit.")
-    return SkipError(f"{told} {_remedies(before, after)}")
+    return SkipError(f"{told} {_remedies(before, after, dims)}")
 
 
 def cannot_concatenate(shortcut: Sequence[int], branch: Sequence[int], dim: int) -> SkipError:
@@ -97,9 +104,10 @@ def _axes(before: tuple[int, ...], after: tuple[int, ...]) -> str:
     )
 
 
-def _remedies(before: tuple[int, ...], after: tuple[int, ...]) -> str:
+def _remedies(before: tuple[int, ...], after: tuple[int, ...], dims: int) -> str:
     """Return the shortcut for this case, and concatenation: both as code that works."""
-    dims = 0 if before[:-1] == after[:-1] and len(before) < 4 else len(before) - 2
+    features_last = not dims and before[:-1] == after[:-1] and len(before) < 4
+    dims = 0 if features_last else len(before) - 2
     concat = 'merge="concat"' if dims else "merge=skipway.nn.Concat(dim=-1)"
     align = ', align="pad"' if before[2:] != after[2:] and dims else ""
     return (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ._features import check_features
+from ._features import check_features, features_to
 from ._merge import Merge
 
 
@@ -41,5 +41,5 @@ class Highway(Merge):
         """Return the two, weighed by the transform gate of the shortcut."""
         check_features(shortcut, self.features, self.dim)
         last = shortcut.movedim(self.dim, -1)
-        t = torch.sigmoid(self.transform(last)).movedim(-1, self.dim)
+        t = features_to(torch.sigmoid(self.transform(last)), self.dim)
         return t * branch + (1 - t) * shortcut

@@ -47,7 +47,9 @@ class Add(Merge):
 
     def forward(self, shortcut: Tensor, branch: Tensor) -> Tensor:
         """Return `shortcut + branch`."""
-        return add(shortcut, branch)
+        if shortcut.shape != branch.shape:
+            raise cannot_add(shortcut.shape, branch.shape)
+        return shortcut + branch
 
 
 class Concat(Merge):
@@ -80,17 +82,6 @@ class Concat(Merge):
     def extra_repr(self) -> str:
         """Return what `repr` shows between the brackets."""
         return f"dim={self.dim}"
-
-
-def add(shortcut: Tensor, branch: Tensor) -> Tensor:
-    """Return the sum of two tensors of one shape.
-
-    Raises:
-        SkipError: the shapes differ.
-    """
-    if shortcut.shape != branch.shape:
-        raise cannot_add(shortcut.shape, branch.shape)
-    return shortcut + branch
 
 
 def merge_of(merge: nn.Module | str) -> nn.Module | None:

@@ -10,7 +10,6 @@ from torch.nn import functional as F
 from .._errors import SkipError
 
 _CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
-_POOLS = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
 
 
 class Shortcut(nn.Module):
@@ -64,7 +63,7 @@ class Shortcut(nn.Module):
         self.pool: nn.Module = nn.Identity()
         self.project: nn.Module = nn.Identity()
         if kind == "D" and stride > 1:
-            self.pool = _POOLS[dims](stride, ceil_mode=True, count_include_pad=False)
+            self.pool = _pool(stride, dims)
         if _projects(in_features, out_features, stride, kind):
             self.project = _projection(
                 in_features, out_features, 1 if kind == "D" else stride, dims
@@ -89,6 +88,33 @@ class Shortcut(nn.Module):
             f"{self.in_features}, {self.out_features}, {self.stride}, kind={self.kind!r}, "
             f"dims={self.dims}"
         )
+
+
+class _AvgPool3d(nn.Module):
+    """The mean over what lies under each window, also where an axis is shorter than the window.
+
+    `nn.AvgPool3d` refuses such an axis (a clip of one frame, say), `nn.AvgPool2d` does not.
+    """
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the means."""
+        window = [min(self.stride, size) for size in x.shape[2:]]
+        return F.avg_pool3d(x, window, self.stride, ceil_mode=True, count_include_pad=False)
+
+    def extra_repr(self) -> str:
+        """Return what `repr` shows between the brackets."""
+        return f"stride={self.stride}"
+
+
+def _pool(stride: int, dims: int) -> nn.Module:
+    if dims == 3:
+        return _AvgPool3d(stride)
+    pool = nn.AvgPool1d if dims == 1 else nn.AvgPool2d
+    return pool(stride, ceil_mode=True, count_include_pad=False)
 
 
 def _projects(in_features: int, out_features: int, stride: int, kind: str) -> bool:

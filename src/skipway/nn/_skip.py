@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from .._errors import SkipError
 from ._align import Align
 from ._branch import overwrites_input, run
-from ._fit import dims_of, fitting_shortcut
+from ._fit import cannot_add, dims_of, fitting_shortcut
 from ._gate import ReZero
-from ._merge import Merge, add, merge_of
+from ._merge import Merge, merge_of
 from ._stochastic_depth import StochasticDepth
 
 
@@ -92,8 +92,15 @@ class Skip(nn.Module):
         if self.align is not None:
             shortcut, branch = self.align(shortcut, branch)
         # The plain sum is no module of its own: a call of one costs more than the sum.
-        y = add(shortcut, branch) if self.merge is None else self.merge(shortcut, branch)
+        y = self._sum(shortcut, branch) if self.merge is None else self.merge(shortcut, branch)
         return y if self.post is None else self.post(y)
+
+    def _sum(self, shortcut: Tensor, branch: Tensor) -> Tensor:
+        if shortcut.shape != branch.shape:
+            # The body tells channels from tokens, which the shapes alone cannot.
+            dims = dims_of(self.body, shortcut.ndim)
+            raise cannot_add(shortcut.shape, branch.shape, dims)
+        return shortcut + branch
 
     def _branch(self, x: Tensor, context: tuple[Any, ...]) -> Tensor:
         branch = run(self.body, x, context, self._overwrites)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..._errors import SkipError
-from .._features import check_features, rms
+from .._features import check_features, features_to, rms
 from .._rule import Rule, same_shape
 
 State = tuple[list[Tensor], Tensor | None]
@@ -93,7 +93,7 @@ def attend(query: Tensor, sources: Sequence[Tensor], dim: int, eps: float) -> Te
     # RMSNorm divides each source by one number, so the product with the query may come first.
     scores = (values @ query.to(values.dtype)) / rms(values, eps).squeeze(-1)
     weights = scores.softmax(-1).to(values.dtype)
-    return (weights.unsqueeze(-2) @ values).squeeze(-2).movedim(-1, dim)
+    return features_to((weights.unsqueeze(-2) @ values).squeeze(-2), dim)
 
 
 def _sources(state: State) -> list[Tensor]:

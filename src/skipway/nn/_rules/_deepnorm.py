@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..._errors import SkipError
-from .._features import check_features
+from .._features import check_features, features_to
 from .._rule import Rule, same_shape
 
 
@@ -78,7 +78,7 @@ class DeepNorm(Rule):
         """Return the norm of `a x + y`."""
         stream = self.alpha * waiting + same_shape(waiting, layer, y)
         normed: Tensor = self.norms[layer](stream.movedim(self.dim, -1))
-        return normed.movedim(-1, self.dim)
+        return features_to(normed, self.dim)
 
     def end(self, state: Tensor) -> Tensor:
         """Return the stream."""

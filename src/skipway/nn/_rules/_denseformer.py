@@ -21,7 +21,8 @@ class DenseFormer(Rule):
         dilation: block `i` averages only the `x_j` with `j = i` modulo this.
         period: the average is taken after every so many blocks.
         residual: the blocks are branches, and `x + f(x)` is averaged. With False a block is a
-            whole transformer block with skips of its own, as in the paper: `x_{i+1} = B_i(y_i)`.
+            whole transformer block with skips of its own, as in the paper: `x_{i+1} = B_i(y_i)`;
+            the training then begins with these blocks, one after the other.
 
     Shape:
         Any, to the same; the blocks keep it.
@@ -36,14 +37,13 @@ class DenseFormer(Rule):
         [[0.0, 1.0], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 1.0]]
     """
 
-    preserves_function = True
-
     def __init__(self, *, dilation: int = 1, period: int = 1, residual: bool = True) -> None:
         super().__init__()
         for name, value in (("dilation", dilation), ("period", period)):
             if value < 1:
                 raise SkipError(f"{name}={value!r}; give 1 or more.")
         self.dilation, self.period, self.residual = dilation, period, residual
+        self.preserves_function = residual
 
     def prepare(self, blocks: nn.ModuleList) -> None:
         """Make the weights: a one for the newest, zeros for the others."""

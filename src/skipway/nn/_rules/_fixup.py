@@ -44,9 +44,7 @@ class Fixup(Rule):
         self.biases_after = nn.ParameterList(torch.zeros(()) for _ in blocks)
         scaled: set[int] = set()
         for block in blocks:
-            if id(block) not in scaled:
-                _scale(block, len(blocks))
-            scaled.add(id(block))
+            _scale(block, len(blocks), scaled)
 
     def begin(self, x: Tensor) -> Tensor:
         """Return the stream, `x`."""
@@ -68,14 +66,17 @@ class Fixup(Rule):
         return state
 
 
-def _scale(block: nn.Module, depth: int) -> None:
+def _scale(block: nn.Module, depth: int, scaled: set[int]) -> None:
+    """Scale and zero the weights of a block, but for those that another block has scaled."""
     layers = [module for module in block.modules() if isinstance(module, _WEIGHTED)]
     if not layers:
         return
     *inner, last = layers
     with torch.no_grad():
         for layer in inner:
-            layer.weight.mul_(depth ** (-1 / (2 * len(layers) - 2)))
+            if id(layer.weight) not in scaled:
+                layer.weight.mul_(depth ** (-1 / (2 * len(layers) - 2)))
+            scaled.add(id(layer.weight))
         last.weight.zero_()
         if last.bias is not None:
             last.bias.zero_()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..._errors import SkipError
-from .._features import check_features, full_precision
+from .._features import check_features, features_to, full_precision
 from .._rule import Rule
 from ._streams import collapse, pour, spread
 
@@ -73,7 +73,7 @@ class HyperConnections(Rule):
         with full_precision(state):
             alpha, beta = self.connections[layer](state)
             mixed = torch.einsum("...ij,...id->...jd", alpha, state)
-        return mixed[..., 0, :].movedim(-1, self.dim), (mixed[..., 1:, :], beta)
+        return features_to(mixed[..., 0, :], self.dim), (mixed[..., 1:, :], beta)
 
     def write(self, waiting: tuple[Tensor, Tensor], layer: int, y: Tensor) -> Tensor:
         """Return the streams with `B^T y` added."""

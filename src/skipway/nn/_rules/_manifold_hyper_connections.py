@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..._errors import SkipError
-from .._features import check_features, full_precision, rms
+from .._features import check_features, features_to, full_precision, rms
 from .._rule import Rule
 from ._streams import collapse, pour, spread
 
@@ -88,7 +88,7 @@ class ManifoldHyperConnections(Rule):
             pre, post, res = self.connections[layer](state)
             h = torch.einsum("...i,...id->...d", pre, state)
             streams = torch.einsum("...ij,...jd->...id", res, state)
-        return h.movedim(-1, self.dim), (streams, post)
+        return features_to(h, self.dim), (streams, post)
 
     def write(self, waiting: Waiting, layer: int, y: Tensor) -> Tensor:
         """Return the streams with `H_post^T y` added."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from .._features import features_to
 from .._rule import same_shape
 
 
@@ -29,4 +30,4 @@ def pour(y: Tensor, shares: Tensor, streams: Tensor, layer: int, dim: int) -> Te
 
 def collapse(streams: Tensor, dim: int) -> Tensor:
     """Return the mean of the streams, its features along `dim`."""
-    return streams.mean(-2).movedim(-1, dim)
+    return features_to(streams.mean(-2), dim)
