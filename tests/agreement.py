@@ -64,17 +64,19 @@ def agree(
     block: Callable[..., Tensor],
     literal: Callable[..., Tensor],
     *inputs: Tensor,
-    tolerance: float = 1e-10,
+    parameters_of: nn.Module | None = None,
 ) -> None:
     """Compare the outputs, and the gradients by every input and every parameter of the block.
 
-    A parameter that the block's output does not depend on is an error of its own.
+    A parameter that the block's output does not depend on is an error of its own. Where the
+    block is a function, `parameters_of` says whose parameters are meant.
     """
     inputs = tuple(x.detach().clone().requires_grad_() for x in inputs)
     copies = [x.detach().clone() for x in inputs]
-    leaves = [*inputs, *(block.parameters() if isinstance(block, nn.Module) else ())]
+    owner = block if isinstance(block, nn.Module) else parameters_of
+    leaves = [*inputs, *(owner.parameters() if owner else ())]
     actual, expected = block(*inputs), literal(*inputs)
-    close = {"rtol": tolerance, "atol": tolerance}
+    close = {"rtol": 1e-10, "atol": 1e-10}
     torch.testing.assert_close(actual, expected, **close)
     weights = torch.randn_like(expected)
     got = torch.autograd.grad(actual, leaves, weights)

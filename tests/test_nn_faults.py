@@ -369,3 +369,14 @@ def test_blocks_and_what_follows_may_reshape_by_view(make: Callable, dim: int) -
 def test_what_follows_a_highway_may_reshape_by_view(dim: int) -> None:
     skip = Skip(Flat(), merge=skipway.nn.Highway(4, dim=dim))
     assert skip(torch.randn(2, 4, 4, 4)).view(2, -1).shape == (2, 64)
+
+
+def test_nothing_on_the_skip_changes_what_the_caller_gave() -> None:
+    x = torch.randn(4, 3)
+    before = x.clone()
+    body = nn.Linear(3, 3)
+    rectified = Skip(body, shortcut=nn.ReLU(inplace=True))
+    assert torch.equal(rectified(x), before.clamp(min=0) + body(before))
+    dropped = Skip(nn.Identity(), drop=nn.Hardtanh(-1e-9, 1e-9, inplace=True))
+    torch.testing.assert_close(dropped(x), before)
+    assert torch.equal(x, before)

@@ -245,7 +245,7 @@ def test_a_sample_loses_its_branch_as_a_whole(scaled: str, layout: Layout, p: fl
         torch.manual_seed(3)
         return skip(x)
 
-    agree(seeded, literal, x)
+    agree(seeded, literal, x, parameters_of=skip)
     skip.eval()
     used = 1.0 if scaled == "training" else 1 - p
     agree(skip, lambda x: x + used * body(x), x)

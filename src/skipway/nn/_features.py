@@ -33,15 +33,29 @@ def check_features(x: Tensor, features: int, dim: int) -> None:
         )
 
 
+def check_axis(x: Tensor, dim: int) -> None:
+    """Raise where `x` has no axis `dim`.
+
+    Raises:
+        SkipError: it has not.
+    """
+    if not -x.ndim <= dim < x.ndim:
+        raise SkipError(
+            f"The features are to lie along dim {dim}, and the tensor has the shape "
+            f"{tuple(x.shape)}. Give dim=1 for (batch, channels, *positions), dim=-1 for tokens."
+        )
+
+
 def features_to(x: Tensor, dim: int) -> Tensor:
     """Return `x` with its features, which are last, along `dim` and in memory as if made so.
 
     A branch must not tell one rule from another: `view` fails on a strided tensor, and a
     convolution rounds otherwise than on a contiguous one.
     """
-    moved = x.movedim(-1, dim)
-    # Not contiguous(), which leaves odd strides to axes of length 1, and convolutions look at them.
-    return moved.reshape(-1).view(moved.shape)
+    if dim % x.ndim == x.ndim - 1:
+        return x.contiguous()
+    # A copy, though contiguous() would do but for axes of length 1: it leaves them odd strides.
+    return x.movedim(-1, dim).clone(memory_format=torch.contiguous_format)
 
 
 def rms(x: Tensor, eps: float) -> Tensor:

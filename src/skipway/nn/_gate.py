@@ -12,8 +12,9 @@ class ReZero(nn.Module):
     """One learned number: `y = a x`, zero at the start.
 
     On the branch, `Skip(body, gate=ReZero())` is `x + a f(x)`: at the start the identity, bit for
-    bit, whatever the body (ReZero, Bachlechner et al. 2020, arXiv:2003.04887; SkipInit, De & Smith
-    2020, arXiv:2002.10444, which also says why: batch norm makes branches small in just this way).
+    bit, whatever finite numbers the body gives (ReZero, Bachlechner et al. 2020, arXiv:2003.04887;
+    SkipInit, De & Smith 2020, arXiv:2002.10444, which also says why: batch norm makes branches
+    small in just this way).
 
     On the shortcut, `Skip(body, shortcut=ReZero())` is `a x + f(x)`: at the start the plain body,
     so a trained network keeps its function while it gets a second path.

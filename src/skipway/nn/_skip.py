@@ -36,7 +36,8 @@ class Skip(nn.Module):
             `StochasticDepth`.
         align: `"pad"`, `"crop"` or `"interpolate"`, where positions may differ; or an `Align`.
         post: what follows the merge, such as ResNet v1's `nn.ReLU()`.
-        example: an input, for `shortcut="auto"`. A copy of the body runs on it once.
+        example: for `shortcut="auto"`, an input of the size to come; a tuple where the body takes
+            more. A copy of the body runs on it once.
 
     Shape:
         What `body` takes to what `merge` makes: with `"add"` the shape of the branch; with
@@ -84,11 +85,14 @@ class Skip(nn.Module):
         self.shortcut = _shortcut_of(shortcut, body, example)
         self.post = post
         self._overwrites = overwrites_input(body)
+        self._shortcut_overwrites = overwrites_input(self.shortcut or nn.Identity())
 
     def forward(self, x: Tensor, *context: Any) -> Tensor:
         """Return the two sides merged; `context` goes to the body."""
         branch = self._branch(x, context)
-        shortcut = x if self.shortcut is None else self.shortcut(x)
+        shortcut = x
+        if self.shortcut is not None:
+            shortcut = run(self.shortcut, x, (), self._shortcut_overwrites)
         if self.align is not None:
             shortcut, branch = self.align(shortcut, branch)
         # The plain sum is no module of its own: a call of one costs more than the sum.
@@ -109,6 +113,8 @@ class Skip(nn.Module):
                 f"The body ({type(self.body).__name__}) returns a {type(branch).__name__}, not a "
                 "tensor. Wrap it in a module that returns the one to be merged."
             )
+        if branch is x and (self.gate is not None or self.drop is not None):
+            branch = x.clone()  # a body that hands its input on, and a gate that may write on it
         if self.gate is not None:
             branch = self.gate(branch)
         return branch if self.drop is None else self.drop(branch)  # type: ignore[no-any-return]

@@ -38,7 +38,7 @@ class StochasticDepth(nn.Module):
 
     def __init__(self, p: float, *, scaled: Literal["training", "inference"] = "training") -> None:
         super().__init__()
-        if not 0 <= p <= 1:
+        if not isinstance(p, (int, float)) or not 0 <= p <= 1:
             raise SkipError(f"A branch is left out with a probability from 0 to 1, not {p!r}.")
         if scaled not in ("training", "inference"):
             raise SkipError(f"scaled={scaled!r} is neither 'training' nor 'inference'.")

@@ -14,9 +14,10 @@ class Fixup(Rule):
     """`x_{l+1} = x_l + a_l f_l(x_l + b_l) + c_l`, with weights that start small: no norm needed.
 
     Zhang et al. 2019, arXiv:1901.09321, section 3. With `L` branches of `m` weight layers each,
-    the weights of all but a branch's last layer start `L^(-1/(2m-2))` times as large, the last one
-    at zero; `a_l` is a scalar that starts at 1, `b_l` and `c_l` are scalars that start at 0. The
-    scalar biases before the inner layers are the blocks' own: vector biases hold them.
+    the weights of all but a branch's last layer (the one registered last) start `L^(-1/(2m-2))`
+    times as large, those of the last at zero; `a_l` is a scalar that starts at 1, `b_l` and `c_l`
+    are scalars that start at 0. The scalar biases before the inner layers are the blocks' own:
+    vector biases hold them.
 
     Building the stack scales and zeroes those weights, in place: give it blocks as they were
     initialised (He et al.'s for ReLU, as in the paper).

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..._errors import SkipError
-from .._features import check_features, features_to, full_precision
+from .._features import check_axis, check_features, features_to, full_precision
 from .._rule import Rule
 from ._streams import collapse, pour, spread
 
@@ -21,7 +21,7 @@ class HyperConnections(Rule):
     `s = 0.01` at the start.
 
     The output is the mean of the streams, not their sum as in the paper: so the training begins
-    with the residual network, exactly.
+    with the residual network, exactly (to the last bit where `n` is a power of two).
 
     Args:
         n: how many streams.
@@ -49,7 +49,7 @@ class HyperConnections(Rule):
 
     def __init__(self, n: int, *, features: int | None = None, dim: int = -1) -> None:
         super().__init__()
-        if n < 1:
+        if not isinstance(n, int) or n < 1:
             raise SkipError(f"Hyper-connections need one stream or more, not {n!r}.")
         self.n, self.features, self.dim = n, features, dim
 
@@ -64,6 +64,7 @@ class HyperConnections(Rule):
 
     def begin(self, x: Tensor) -> Tensor:
         """Return the streams, `(..., n, features)`: copies of `x`."""
+        check_axis(x, self.dim)
         if self.features is not None:
             check_features(x, self.features, self.dim)
         return spread(x, self.n, self.dim)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..._errors import SkipError
-from .._features import check_features, features_to, full_precision, rms
+from .._features import check_axis, check_features, features_to, full_precision, rms
 from .._rule import Rule
 from ._streams import collapse, pour, spread
 
@@ -31,7 +31,8 @@ class ManifoldHyperConnections(Rule):
         features: how many the stream has, for ways that depend on it; without it they are static.
         dim: the axis of the features: -1 for tokens, 1 for `(batch, channels, *positions)`.
         steps: of Sinkhorn and Knopp's alternation, 20 in the paper. Rows sum to 1 exactly, columns
-            the better the more steps.
+            the better the more steps, and the less the logits differ: with logits 27 apart and 20
+            steps to within 3 %.
         eps: of the norm.
 
     Shape:
@@ -62,7 +63,7 @@ class ManifoldHyperConnections(Rule):
         eps: float = 1e-6,
     ) -> None:
         super().__init__()
-        if n < 2 or steps < 1:
+        if not isinstance(n, int) or n < 2 or steps < 1:
             raise SkipError(
                 f"Manifold-constrained hyper-connections need two streams and one step or more, "
                 f"not n={n!r}, steps={steps!r}; with one stream they are Residual()."
@@ -78,6 +79,7 @@ class ManifoldHyperConnections(Rule):
 
     def begin(self, x: Tensor) -> Tensor:
         """Return the streams, `(..., n, features)`: copies of `x`."""
+        check_axis(x, self.dim)
         if self.features is not None:
             check_features(x, self.features, self.dim)
         return spread(x, self.n, self.dim)

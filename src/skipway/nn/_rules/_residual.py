@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from torch import Tensor, nn
@@ -25,7 +26,7 @@ class Residual(Rule):
         Any, to the same; the blocks keep it.
 
     Raises:
-        SkipError: `scale` is no number; in forward, a block changes the shape.
+        SkipError: `scale` is no finite number; in forward, a block changes the shape.
 
     Example:
         >>> import torch, skipway
@@ -40,6 +41,8 @@ class Residual(Rule):
         super().__init__()
         if isinstance(scale, str) and scale != "depth":
             raise SkipError(f"scale={scale!r} is neither a number nor 'depth'.")
+        if not isinstance(scale, str) and not math.isfinite(scale):
+            raise SkipError(f"scale={scale!r} is not finite.")
         self.by_depth = scale == "depth"
         self.scale = 1.0 if isinstance(scale, str) else scale
         self.preserves_function = self.scale == 1
