@@ -8,7 +8,8 @@ SkipwayError
 ├── LossError        the loss is not a scalar, carries no gradient or is not finite
 ├── OptimizerError   the optimizer does not hold the model's parameters
 ├── RewireError      no place for a skip, or a plan that does not fit this model
-└── RunError         a run folder that belongs to another configuration, or is damaged
+├── RunError         a run folder that belongs to another configuration, or is damaged
+└── WeightsError     a file of weights cannot be read, or belongs to another network
 ```
 
 A message says what was given, what was expected and how to fix it, and names the layer where
@@ -48,3 +49,7 @@ class RewireError(SkipwayError):
 
 class RunError(SkipwayError):
     """A run folder belongs to another configuration, or is damaged."""
+
+
+class WeightsError(SkipwayError):
+    """A file of weights cannot be read, or belongs to another network."""

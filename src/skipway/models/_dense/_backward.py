@@ -1,0 +1,201 @@
+"""The dense block in training mode, backwards.
+
+With `x̂` the normalised features and `D_l` the gradient behind layer `l`'s affine part, everything
+that layers and tail send back to a channel adds up in one matrix `G = Σ γ_l D_l`. The backward of
+batch norm is linear in it, so one projection per channel is enough, at the time when no reader is
+left:
+
+    dx = inverse · (G − mean(G) − x̂ · mean(G x̂))
+
+and the two means are there already, because `Σ G = Σ γ_l dβ_l` and `Σ G x̂ = Σ γ_l dγ_l`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ._forward import Features, expand
+from ._matrix import Workspace, longest, mask, pieces, scale_shift_relu, to_image, to_rows
+from ._plan import Plan, Step
+
+
+@dataclass
+class Sums:
+    """What the readers have sent back so far: `G`, and its sums over the rows with 1 and x̂."""
+
+    gradient: Tensor
+    total: Tensor
+    product: Tensor
+    raw: Tensor | None = None  # (rows, width), what came back to the features themselves
+
+    def add(self, columns: slice, scale: Tensor, dscale: Tensor, dshift: Tensor) -> None:
+        """Count one reader's gradient of scale and shift."""
+        self.total[columns].addcmul_(dshift, scale)
+        self.product[columns].addcmul_(dscale, scale)
+
+
+@dataclass
+class Pass:
+    """One pass backwards over a block."""
+
+    plan: Plan
+    features: Features
+    sums: Sums
+    space: Workspace
+    found: list[list[Tensor | None]] = field(default_factory=list)
+
+
+def backward_layers(work: Pass, parameters: list[Tensor], needs: list[bool]) -> list[Any]:
+    """Return the gradients of all layers' parameters; the sums must hold the tail's."""
+    counts = [3 * len(step.layer.norms) for step in work.plan.steps]
+    end, bottlenecks = sum(counts), len(work.features.statistics) // 2
+    found: list[Any] = []
+    for step, count in zip(reversed(work.plan.steps), reversed(counts), strict=True):
+        own, wanted = parameters[end - count : end], needs[end - count : end]
+        if count == 6:
+            bottlenecks -= 1
+            found = _bottleneck(work, step, own, wanted, bottlenecks) + found
+        else:
+            found = _single(work, step, own, wanted) + found
+        end -= count
+    return found
+
+
+def project(work: Pass, columns: slice, out: Tensor) -> Tensor:
+    """Write the gradient of the features in these columns into `out`."""
+    sums, rows = work.sums, work.plan.rows
+    inverse = work.features.inverse[columns]
+    mean = sums.total[columns] * (-1 / rows)
+    slope = sums.product[columns] * (-1 / rows)
+    torch.addcmul(mean, work.features.normalised[:, columns], slope, out=out)
+    out.add_(sums.gradient[:, columns]).mul_(inverse)
+    if sums.raw is not None:
+        out.add_(sums.raw[:, columns])
+    return out
+
+
+def _bottleneck(
+    work: Pass, step: Step, own: list[Tensor], needs: list[bool], index: int
+) -> list[Tensor | None]:
+    scale, shift, expansion, scale2, shift2, weight = own
+    mean, inverse = work.features.statistics[2 * index : 2 * index + 2]
+    y = _output_of(work, step, own, index)
+    slope = scale2 * inverse
+    a = work.space.take("second", *y.shape)
+    scale_shift_relu(y, slope, shift2 - mean * slope, a)
+    da, dweight = _convolution(work, step, a, weight, needs[5])
+    mask(da, a)
+    dscale2, dshift2 = _norm_sums(work.plan, da, y, mean, inverse)
+    # dy = slope · (da − mean(da) − ŷ · mean(da ŷ)), with ŷ = (y − mean) · inverse.
+    tilt = slope * inverse * dscale2 * (-1 / work.plan.rows)
+    offset = slope * dshift2 * (-1 / work.plan.rows) - mean * tilt
+    dy = torch.addcmul(offset, y, tilt, out=a).addcmul_(da, slope)
+    matrix = expansion.flatten(1)
+    dmatrix = _reduce(work, step.read, dy, scale, shift, matrix, needs[2])
+    return [*dmatrix[:2], _like(dmatrix[2], expansion), dscale2, dshift2, dweight]
+
+
+def _output_of(work: Pass, step: Step, own: list[Tensor], index: int) -> Tensor:
+    """Return the 1 × 1 convolution's output: kept, or computed again."""
+    if work.features.bottlenecks:
+        return work.features.bottlenecks[index]
+    scale, shift, expansion = own[:3]
+    y = work.space.take("bottleneck", work.plan.rows, expansion.shape[0])
+    inside = work.features.normalised[:, step.read]
+    expand(inside, scale, shift, expansion.flatten(1), y, work.space)
+    return y
+
+
+def _reduce(
+    work: Pass,
+    read: slice,
+    dy: Tensor,
+    scale: Tensor,
+    shift: Tensor,
+    matrix: Tensor,
+    needs_weight: bool,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Go back through `relu(x̂ · scale + shift) W'`, piece by piece."""
+    inside, gradient = work.features.normalised[:, read], work.sums.gradient[:, read]
+    rows, columns = inside.shape
+    dmatrix = torch.zeros_like(matrix) if needs_weight else None
+    dscale, dshift = torch.zeros_like(scale), torch.zeros_like(shift)
+    size = longest(rows, columns)
+    activation = work.space.take("activation", size, columns)
+    behind = work.space.take("behind", size, columns)
+    for piece in pieces(rows, columns):
+        z, d = activation[: piece.stop - piece.start], behind[: piece.stop - piece.start]
+        scale_shift_relu(inside[piece], scale, shift, z)
+        if dmatrix is not None:
+            dmatrix.addmm_(dy[piece].t(), z)
+        torch.mm(dy[piece], matrix, out=d)
+        mask(d, z)
+        dshift += d.sum(0)
+        dscale += torch.mul(d, inside[piece], out=z).sum(0)
+        gradient[piece].addcmul_(d, scale)
+    work.sums.add(read, scale, dscale, dshift)
+    return dscale, dshift, dmatrix
+
+
+def _single(work: Pass, step: Step, own: list[Tensor], needs: list[bool]) -> list[Tensor | None]:
+    scale, shift, weight = own
+    inside, gradient = work.features.normalised[:, step.read], work.sums.gradient[:, step.read]
+    z = work.space.take("second", *inside.shape)
+    scale_shift_relu(inside, scale, shift, z)
+    d, dweight = _convolution(work, step, z, weight, needs[2])
+    mask(d, z)
+    gradient.addcmul_(d, scale)
+    dshift, dscale = d.sum(0), torch.mul(d, inside, out=z).sum(0)
+    work.sums.add(step.read, scale, dscale, dshift)
+    return [dscale, dshift, dweight]
+
+
+def _convolution(
+    work: Pass, step: Step, a: Tensor, weight: Tensor, needs_weight: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Go back through a layer's last convolution, beginning at its own features."""
+    plan, convolution = work.plan, step.layer.convolutions[-1]
+    new = work.space.take("new", plan.rows, weight.shape[0])
+    project(work, step.write, new)
+    ones = [1] * len(plan.sizes)
+    da, dweight, _ = torch.ops.aten.convolution_backward(
+        to_image(new, plan.batch, plan.sizes),
+        to_image(a, plan.batch, plan.sizes),
+        weight,
+        None,
+        ones,
+        list(convolution.padding),
+        ones,
+        False,
+        [0] * len(plan.sizes),
+        1,
+        [True, needs_weight, False],
+    )
+    return to_rows(da), dweight
+
+
+def _norm_sums(
+    plan: Plan, gradient: Tensor, y: Tensor, mean: Tensor, inverse: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return `Σ gradient · ŷ` and `Σ gradient`, both in one pass over the rows."""
+    _, dscale, dshift = torch.ops.aten.native_batch_norm_backward(
+        to_image(gradient, plan.batch, plan.sizes),
+        to_image(y, plan.batch, plan.sizes),
+        torch.ones_like(mean),
+        None,
+        None,
+        mean,
+        inverse,
+        True,
+        0.0,
+        [False, True, True],
+    )
+    return dscale, dshift
+
+
+def _like(matrix: Tensor | None, weight: Tensor) -> Tensor | None:
+    return None if matrix is None else matrix.view_as(weight)
