@@ -89,10 +89,13 @@ def _bottleneck(
     scale_shift_relu(y, slope, shift2 - mean * slope, a)
     da, dweight = _convolution(work, step, a, weight, needs[5])
     mask(da, a)
-    dscale2, dshift2 = _norm_sums(work.plan, da, y, mean, inverse)
-    # dy = slope · (da − mean(da) − ŷ · mean(da ŷ)), with ŷ = (y − mean) · inverse.
-    tilt = slope * inverse * dscale2 * (-1 / work.plan.rows)
-    offset = slope * dshift2 * (-1 / work.plan.rows) - mean * tilt
+    dscale2, dshift2 = norm_sums(
+        to_image(da, work.plan.batch, work.plan.sizes),
+        to_image(y, work.plan.batch, work.plan.sizes),
+        mean,
+        inverse,
+    )
+    slope, tilt, offset = norm_backward(scale2, mean, inverse, dscale2, dshift2, y)
     dy = torch.addcmul(offset, y, tilt, out=a).addcmul_(da, slope)
     matrix = expansion.flatten(1)
     dmatrix = _reduce(work, step.read, dy, scale, shift, matrix, needs[2])
@@ -162,6 +165,8 @@ def _convolution(
     new = work.space.take("new", plan.rows, weight.shape[0])
     project(work, step.write, new)
     ones = [1] * len(plan.sizes)
+    if weight.dim() == 4:  # oneDNN would do it for each of the two products
+        weight = weight.contiguous(memory_format=torch.channels_last)
     da, dweight, _ = torch.ops.aten.convolution_backward(
         to_image(new, plan.batch, plan.sizes),
         to_image(a, plan.batch, plan.sizes),
@@ -178,13 +183,11 @@ def _convolution(
     return to_rows(da), dweight
 
 
-def _norm_sums(
-    plan: Plan, gradient: Tensor, y: Tensor, mean: Tensor, inverse: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return `Σ gradient · ŷ` and `Σ gradient`, both in one pass over the rows."""
+def norm_sums(gradient: Tensor, y: Tensor, mean: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor]:
+    """Return `Σ gradient · ŷ` and `Σ gradient` of two images, both in one pass over them."""
     _, dscale, dshift = torch.ops.aten.native_batch_norm_backward(
-        to_image(gradient, plan.batch, plan.sizes),
-        to_image(y, plan.batch, plan.sizes),
+        gradient,
+        y,
         torch.ones_like(mean),
         None,
         None,
@@ -195,6 +198,19 @@ def _norm_sums(
         [False, True, True],
     )
     return dscale, dshift
+
+
+def norm_backward(
+    scale: Tensor, mean: Tensor, inverse: Tensor, dscale: Tensor, dshift: Tensor, y: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return `slope`, `tilt` and `offset` of `dy = slope · gradient + tilt · y + offset`.
+
+    That is the backward of batch norm, `scale · inverse · (g − mean(g) − ŷ · mean(g ŷ))` with
+    `ŷ = (y − mean) · inverse`, sorted by what it multiplies.
+    """
+    slope = scale * inverse
+    tilt = slope * inverse * dscale * (-1 / y.shape[0])
+    return slope, tilt, slope * dshift * (-1 / y.shape[0]) - mean * tilt
 
 
 def _like(matrix: Tensor | None, weight: Tensor) -> Tensor | None:

@@ -62,10 +62,8 @@ def forward(
         layer = _bottleneck if count == 6 else _single
         new = layer(plan, step, features, own, workspace, keep)
         _add(plan, features, new, step.write, raw)
-        _update(step.layer.norms[0], features.mean, features.variance, step.read, plan.rows)
         at += count
-    if plan.tail is not None:
-        _update(plan.tail.norm, features.mean, features.variance, slice(None), plan.rows)
+    _update_readers(plan, features)
     return features
 
 
@@ -99,7 +97,7 @@ def _bottleneck(
     )
     expand(inside[:, step.read], scale, shift, expansion.flatten(1), y, space)
     mean, variance = moments(to_image(y, plan.batch, plan.sizes))
-    _update(norm, mean, variance, slice(None), plan.rows)
+    update(norm, mean, variance * unbiasing(plan.rows))
     inverse = (variance + norm.eps).rsqrt_()
     scale = scale2 * inverse
     a = space.take("second", plan.rows, columns)
@@ -142,8 +140,22 @@ def _add(plan: Plan, features: Features, image: Tensor, columns: slice, raw: Ten
         to_rows(raw)[:, columns] = rows
 
 
-def _update(norm: Any, mean: Tensor, variance: Tensor, columns: slice, rows: int) -> None:
-    """Move a norm's running statistics as `torch.nn.BatchNorm2d` does: unbiased variance."""
+def _update_readers(plan: Plan, features: Features) -> None:
+    """Update the running statistics of every norm that reads features."""
+    readers = [(step.layer.norms[0], step.read) for step in plan.steps]
+    readers += [(plan.tail.norm, slice(None))] if plan.tail is not None else []
+    unbiased = features.variance * unbiasing(plan.rows)
+    for norm, columns in readers:
+        update(norm, features.mean[columns], unbiased[columns])
+
+
+def unbiasing(rows: int) -> float:
+    """Return the factor from the biased variance over so many rows to the unbiased one."""
+    return rows / (rows - 1)
+
+
+def update(norm: Any, mean: Tensor, unbiased: Tensor) -> None:
+    """Move a norm's running statistics as `torch.nn.BatchNorm2d` does."""
     norm.num_batches_tracked.add_(1)
-    norm.running_mean.lerp_(mean[columns], norm.momentum)
-    norm.running_var.lerp_(variance[columns] * (rows / (rows - 1)), norm.momentum)
+    norm.running_mean.lerp_(mean, norm.momentum)
+    norm.running_var.lerp_(unbiased, norm.momentum)

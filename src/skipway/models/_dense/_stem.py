@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..._errors import SkipwayError
+from ._backward import norm_backward, norm_sums
 from ._folded import fold
+from ._forward import unbiasing, update
 from ._matrix import mask, moments, scale_shift_relu, to_image, to_rows
 from ._parts import has_relu, is_norm
 from ._plan import Refused, check_norm, check_surroundings, is_watched
@@ -88,10 +90,7 @@ class _Stem(torch.autograd.Function):
         norm = stem.norm
         rows = to_rows(c)
         mean, variance = moments(c)
-        count = rows.shape[0]
-        norm.num_batches_tracked.add_(1)
-        norm.running_mean.lerp_(mean, norm.momentum)
-        norm.running_var.lerp_(variance * (count / (count - 1)), norm.momentum)
+        update(norm, mean, variance * unbiasing(rows.shape[0]))
         inverse = (variance + norm.eps).rsqrt_()
         ctx.pool = stem.pool
         ctx.save_for_backward(c, weight, bias, mean, inverse)
@@ -107,10 +106,10 @@ class _Stem(torch.autograd.Function):
         c, weight, bias, mean, inverse = ctx.saved_tensors
         z = _activated(c, weight, bias, mean, inverse)
         d = mask(_unpool(ctx.pool, gradient, z), z)
-        dc, dweight, dbias = torch.ops.aten.native_batch_norm_backward(
-            d, c, weight, None, None, mean, inverse, True, 0.0, [True, True, True]
-        )
-        return None, dc, dweight, dbias
+        dweight, dbias = norm_sums(d, c, mean, inverse)
+        slope, tilt, offset = norm_backward(weight, mean, inverse, dweight, dbias, to_rows(c))
+        rows = to_rows(d).mul_(slope).addcmul_(to_rows(c), tilt).add_(offset)
+        return None, to_image(rows, c.shape[0], tuple(c.shape[2:])), dweight, dbias
 
 
 def _activated(c: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, inverse: Tensor) -> Tensor:
