@@ -7,12 +7,14 @@ left:
 
     dx = inverse · (G − mean(G) − x̂ · mean(G x̂))
 
-and the two means are there already, because `Σ G = Σ γ_l dβ_l` and `Σ G x̂ = Σ γ_l dγ_l`.
+The two means could be had for nothing from `Σ γ_l dβ_l` and `Σ γ_l dγ_l`. They are taken from `G`
+itself all the same, which costs little: so the rounding of `G` is in them, and what is sent on has
+mean zero, as it must; an error in a mean is the same at every position and adds up further down.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -24,33 +26,23 @@ from ._plan import Plan, Step
 
 
 @dataclass
-class Sums:
-    """What the readers have sent back so far: `G`, and its sums over the rows with 1 and x̂."""
-
-    gradient: Tensor
-    total: Tensor
-    product: Tensor
-    raw: Tensor | None = None  # (rows, width), what came back to the features themselves
-
-    def add(self, columns: slice, scale: Tensor, dscale: Tensor, dshift: Tensor) -> None:
-        """Count one reader's gradient of scale and shift."""
-        self.total[columns].addcmul_(dshift, scale)
-        self.product[columns].addcmul_(dscale, scale)
-
-
-@dataclass
 class Pass:
-    """One pass backwards over a block."""
+    """One pass backwards over a block.
+
+    Attributes:
+        gradient: `(rows, width)`, `G`: what the readers have sent back so far.
+        raw: `(rows, width)`, what came back to the features themselves, without a norm.
+    """
 
     plan: Plan
     features: Features
-    sums: Sums
+    gradient: Tensor
     space: Workspace
-    found: list[list[Tensor | None]] = field(default_factory=list)
+    raw: Tensor | None = None
 
 
 def backward_layers(work: Pass, parameters: list[Tensor], needs: list[bool]) -> list[Any]:
-    """Return the gradients of all layers' parameters; the sums must hold the tail's."""
+    """Return the gradients of all layers' parameters; the tail's must be in already."""
     counts = [3 * len(step.layer.norms) for step in work.plan.steps]
     end, bottlenecks = sum(counts), len(work.features.statistics) // 2
     found: list[Any] = []
@@ -67,14 +59,20 @@ def backward_layers(work: Pass, parameters: list[Tensor], needs: list[bool]) -> 
 
 def project(work: Pass, columns: slice, out: Tensor) -> Tensor:
     """Write the gradient of the features in these columns into `out`."""
-    sums, rows = work.sums, work.plan.rows
-    inverse = work.features.inverse[columns]
-    mean = sums.total[columns] * (-1 / rows)
-    slope = sums.product[columns] * (-1 / rows)
-    torch.addcmul(mean, work.features.normalised[:, columns], slope, out=out)
-    out.add_(sums.gradient[:, columns]).mul_(inverse)
-    if sums.raw is not None:
-        out.add_(sums.raw[:, columns])
+    plan, inverse = work.plan, work.features.inverse[columns]
+    inside = work.space.take("inside", *out.shape)
+    inside.copy_(work.features.normalised[:, columns])
+    out.copy_(work.gradient[:, columns])
+    product, total = norm_sums(
+        to_image(out, plan.batch, plan.sizes),
+        to_image(inside, plan.batch, plan.sizes),
+        torch.zeros_like(inverse),
+        torch.ones_like(inverse),
+    )
+    out.addcmul_(inside, product.mul_(-1 / plan.rows)).sub_(total.mul_(1 / plan.rows))
+    out.mul_(inverse)
+    if work.raw is not None:
+        out.add_(work.raw[:, columns])
     return out
 
 
@@ -123,7 +121,7 @@ def _reduce(
     needs_weight: bool,
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Go back through `relu(x̂ · scale + shift) W'`, piece by piece."""
-    inside, gradient = work.features.normalised[:, read], work.sums.gradient[:, read]
+    inside, gradient = work.features.normalised[:, read], work.gradient[:, read]
     rows, columns = inside.shape
     dmatrix = torch.zeros_like(matrix) if needs_weight else None
     dscale, dshift = torch.zeros_like(scale), torch.zeros_like(shift)
@@ -140,20 +138,18 @@ def _reduce(
         dshift += d.sum(0)
         dscale += torch.mul(d, inside[piece], out=z).sum(0)
         gradient[piece].addcmul_(d, scale)
-    work.sums.add(read, scale, dscale, dshift)
     return dscale, dshift, dmatrix
 
 
 def _single(work: Pass, step: Step, own: list[Tensor], needs: list[bool]) -> list[Tensor | None]:
     scale, shift, weight = own
-    inside, gradient = work.features.normalised[:, step.read], work.sums.gradient[:, step.read]
+    inside, gradient = work.features.normalised[:, step.read], work.gradient[:, step.read]
     z = work.space.take("second", *inside.shape)
     scale_shift_relu(inside, scale, shift, z)
     d, dweight = _convolution(work, step, z, weight, needs[2])
     mask(d, z)
     gradient.addcmul_(d, scale)
     dshift, dscale = d.sum(0), torch.mul(d, inside, out=z).sum(0)
-    work.sums.add(step.read, scale, dscale, dshift)
     return [dscale, dshift, dweight]
 
 

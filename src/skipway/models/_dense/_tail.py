@@ -62,11 +62,11 @@ def forward_tail(plan: Plan, features: Tensor, own: list[Tensor], space: Workspa
 def backward_tail(
     work: Pass, own: list[Tensor], needs: list[bool], gradient: Tensor
 ) -> list[Tensor | None]:
-    """Start the sums with what comes back through the tail; return its parameters' gradients."""
+    """Start with what comes back through the tail; return its parameters' gradients."""
     tail = work.plan.tail
     if tail is None:
-        work.sums.gradient.zero_()
-        work.sums.raw = to_rows(gradient)
+        work.gradient.zero_()
+        work.raw = to_rows(gradient)
         return []
     if tail.convolution is not None:
         return _backward_transition(work, own, needs, gradient)
@@ -74,9 +74,8 @@ def backward_tail(
     if tail.relu:
         z = work.space.take("activation", *inside.shape)
         d = mask(d.clone(), scale_shift_relu(inside, own[0], own[1], z))
-    torch.mul(d, own[0], out=work.sums.gradient)
+    torch.mul(d, own[0], out=work.gradient)
     dscale, dshift = (d * inside).sum(0), d.sum(0)
-    work.sums.add(slice(None), own[0], dscale, dshift)
     return [dscale, dshift]
 
 
@@ -103,8 +102,7 @@ def _backward_transition(
         mask(d, z)
         dshift += d.sum(0)
         dscale += torch.mul(d, inside[piece], out=z).sum(0)
-        torch.mul(d, scale, out=work.sums.gradient[piece])
-    work.sums.add(slice(None), scale, dscale, dshift)
+        torch.mul(d, scale, out=work.gradient[piece])
     return [dscale, dshift, dweight]
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..._errors import SkipwayError
-from ._backward import Pass, Sums, backward_layers, project
+from ._backward import Pass, backward_layers, project
 from ._forward import Features, forward
 from ._matrix import Workspace, new_image, to_image
 from ._plan import Plan
@@ -81,7 +81,5 @@ def _restore(ctx: Any, gradient: Tensor) -> tuple[Pass, list[Tensor]]:
     features = Features(normalised, none, none, inverse)
     features.bottlenecks = rest[:kept]
     features.statistics = rest[kept : kept + statistics]
-    zeros = torch.zeros_like(inverse)
-    sums = Sums(torch.empty_like(normalised), zeros, zeros.clone())
-    work = Pass(ctx.plan, features, sums, Workspace(gradient))
+    work = Pass(ctx.plan, features, torch.empty_like(normalised), Workspace(gradient))
     return work, rest[kept + statistics :]
