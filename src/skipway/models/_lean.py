@@ -55,33 +55,48 @@ def lean(model: nn.Module, *, memory: Memory = "lean") -> nn.Module:
         0: lean, the same as fast, and the bottlenecks computed again too
     """
     new = _copy(model)
-    doubts: list[str] = []
-    taken: list[str] = []
-    for name, module in new.named_modules():
-        if any(name.startswith(f"{other}.") or other == "" for other in taken):
-            continue
-        if isinstance(module, ChoosesPath):
-            taken.append(name)
-            continue
-        found = recognise(module)
-        if isinstance(found, str):
-            doubts.append(f"{name or 'the model'} looks like a dense block, but {found}.")
-        elif found is not None:
-            taken.append(name)
-            kind: Any = type(module)
-            module.__class__ = lean_class(kind)
-            module.prepend, module.latest_path = found.prepend, BlockPath("", None)
+    taken, doubts = _take_blocks(new)
     if not taken:
         raise ModelError(_nothing(model, doubts))
     for doubt in doubts:
         warnings.warn(f"{doubt} It stays as it is.", stacklevel=2)
     for module in list(new.modules()):
-        if type(module) is nn.Sequential and any(
-            isinstance(child, ChoosesPath) for child in module.children()
-        ):
+        if type(module) is nn.Sequential and any(map(_is_block, module.children())):
             module.__class__ = DenseFeatures
+        if isinstance(module, ChoosesPath):
+            module.latest_path = BlockPath("", None)
     set_memory(new, memory)
     return new
+
+
+def _take_blocks(new: nn.Module) -> tuple[list[str], list[str]]:
+    """Let every dense block choose its way; return their names, and what was doubtful."""
+    taken: list[str] = []
+    doubts: list[str] = []
+    seen: list[str] = []
+    for name, module in new.named_modules():
+        if any(name.startswith(f"{other}.") or other == "" for other in seen):
+            continue  # it is inside one
+        found = None if _is_block(module) else recognise(module)
+        if isinstance(found, str):
+            doubts.append(f"{name or 'the model'} looks like a dense block, but {found}.")
+        elif found is not None:
+            _let_choose(module, found.prepend)
+        if _is_block(module):
+            taken.append(name)
+        if found is not None or _is_block(module):
+            seen.append(name)
+    return taken, doubts
+
+
+def _is_block(module: nn.Module) -> bool:
+    return isinstance(module, ChoosesPath)
+
+
+def _let_choose(module: Any, prepend: bool) -> None:
+    kind: Any = type(module)
+    module.__class__ = lean_class(kind)
+    module.prepend = prepend
 
 
 def _copy(model: nn.Module) -> nn.Module:
