@@ -13,7 +13,7 @@ from torch import Tensor
 
 # Floats that one thread works on at a time. Smaller pieces stay closer to the core, larger ones
 # need fewer calls; measured with benchmarks/speed/dense_block.py.
-_PIECE = 1 << 18
+_PIECE = 1 << 19
 
 
 class Workspace:

@@ -75,7 +75,8 @@ def has_relu(module: nn.Module) -> bool:
 def _children(block: nn.Module) -> Iterator[nn.Module]:
     """Yield the layers; many blocks keep them one level deeper, in a single container."""
     children = list(block.children())
-    if len(children) == 1 and type(children[0]) in (nn.Sequential, nn.ModuleList):
+    inside = len(children) == 1 and type(children[0]) in (nn.Sequential, nn.ModuleList)
+    if inside and type(block) is not nn.Sequential:
         children = list(children[0].children())
     return iter(children)
 

@@ -76,5 +76,5 @@ def explain_path(model: nn.Module) -> Paths:
     for name, module in model.named_modules():
         latest = getattr(module, "latest_path", None)
         if isinstance(latest, BlockPath):
-            found.append(BlockPath(name, latest.path, latest.reason))
+            found.append(BlockPath(name or "the model", latest.path, latest.reason))
     return Paths(tuple(found))
