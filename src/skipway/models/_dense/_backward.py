@@ -63,12 +63,7 @@ def project(work: Pass, columns: slice, out: Tensor) -> Tensor:
     inside = work.space.take("inside", *out.shape)
     inside.copy_(work.features.normalised[:, columns])
     out.copy_(work.gradient[:, columns])
-    product, total = norm_sums(
-        to_image(out, plan.batch, plan.sizes),
-        to_image(inside, plan.batch, plan.sizes),
-        torch.zeros_like(inverse),
-        torch.ones_like(inverse),
-    )
+    product, total = norm_sums(out, inside, torch.zeros_like(inverse), torch.ones_like(inverse))
     out.addcmul_(inside, product.mul_(-1 / plan.rows)).sub_(total.mul_(1 / plan.rows))
     out.mul_(inverse)
     if work.raw is not None:
@@ -86,18 +81,26 @@ def _bottleneck(
     a = work.space.take("second", *y.shape)
     scale_shift_relu(y, slope, shift2 - mean * slope, a)
     da, dweight = _convolution(work, step, a, weight, needs[5])
-    mask(da, a)
-    dscale2, dshift2 = norm_sums(
-        to_image(da, work.plan.batch, work.plan.sizes),
-        to_image(y, work.plan.batch, work.plan.sizes),
-        mean,
-        inverse,
-    )
-    slope, tilt, offset = norm_backward(scale2, mean, inverse, dscale2, dshift2, y)
-    dy = torch.addcmul(offset, y, tilt, out=a).addcmul_(da, slope)
+    dscale2, dshift2 = _through_relu(da, a, y, mean, inverse)
+    back = norm_backward(scale2, mean, inverse, dscale2, dshift2, y)
     matrix = expansion.flatten(1)
-    dmatrix = _reduce(work, step.read, dy, scale, shift, matrix, needs[2])
-    return [*dmatrix[:2], _like(dmatrix[2], expansion), dscale2, dshift2, dweight]
+    dscale, dshift, dmatrix = _reduce(
+        work, step.read, (da, y, *back), scale, shift, matrix, needs[2]
+    )
+    return [dscale, dshift, _like(dmatrix, expansion), dscale2, dshift2, dweight]
+
+
+def _through_relu(
+    da: Tensor, a: Tensor, y: Tensor, mean: Tensor, inverse: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Mask `da` in place; return the gradients of scale and shift of the norm before the ReLU."""
+    dscale, dshift = torch.zeros_like(mean), torch.zeros_like(mean)
+    for piece in pieces(*a.shape):
+        mask(da[piece], a[piece])
+        more = norm_sums(da[piece], y[piece], mean, inverse)
+        dscale += more[0]
+        dshift += more[1]
+    return dscale, dshift
 
 
 def _output_of(work: Pass, step: Step, own: list[Tensor], index: int) -> Tensor:
@@ -114,26 +117,32 @@ def _output_of(work: Pass, step: Step, own: list[Tensor], index: int) -> Tensor:
 def _reduce(
     work: Pass,
     read: slice,
-    dy: Tensor,
+    behind_norm: tuple[Tensor, ...],
     scale: Tensor,
     shift: Tensor,
     matrix: Tensor,
     needs_weight: bool,
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Go back through `relu(x̂ · scale + shift) W'`, piece by piece."""
+    """Go back through `relu(x̂ · scale + shift) W'` and the norm behind it, piece by piece.
+
+    `behind_norm` is what makes `dy = slope · da + tilt · y + offset`.
+    """
+    da, y, slope, tilt, offset = behind_norm
     inside, gradient = work.features.normalised[:, read], work.gradient[:, read]
     rows, columns = inside.shape
     dmatrix = torch.zeros_like(matrix) if needs_weight else None
     dscale, dshift = torch.zeros_like(scale), torch.zeros_like(shift)
     size = longest(rows, columns)
+    memory = work.space.take("dy", size, y.shape[1])
     activation = work.space.take("activation", size, columns)
     behind = work.space.take("behind", size, columns)
     for piece in pieces(rows, columns):
         z, d = activation[: piece.stop - piece.start], behind[: piece.stop - piece.start]
         scale_shift_relu(inside[piece], scale, shift, z)
+        dy = torch.addcmul(offset, y[piece], tilt, out=memory[: len(z)]).addcmul_(da[piece], slope)
         if dmatrix is not None:
-            dmatrix.addmm_(dy[piece].t(), z)
-        torch.mm(dy[piece], matrix, out=d)
+            dmatrix.addmm_(dy.t(), z)
+        torch.mm(dy, matrix, out=d)
         mask(d, z)
         dshift += d.sum(0)
         dscale += torch.mul(d, inside[piece], out=z).sum(0)
@@ -180,7 +189,7 @@ def _convolution(
 
 
 def norm_sums(gradient: Tensor, y: Tensor, mean: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor]:
-    """Return `Σ gradient · ŷ` and `Σ gradient` of two images, both in one pass over them."""
+    """Return `Σ gradient · ŷ` and `Σ gradient` of each channel, both in one pass."""
     _, dscale, dshift = torch.ops.aten.native_batch_norm_backward(
         gradient,
         y,

@@ -78,7 +78,9 @@ def longest(rows: int, columns: int, unit: int = 1) -> int:
 
 def scale_shift_relu(x: Tensor, scale: Tensor, shift: Tensor, out: Tensor) -> Tensor:
     """Return `relu(x * scale + shift)`, written into `out`."""
-    return torch.addcmul(shift, x, scale, out=out).relu_()
+    for piece in pieces(*x.shape):
+        torch.addcmul(shift, x[piece], scale, out=out[piece]).relu_()
+    return out
 
 
 def moments(image: Tensor) -> tuple[Tensor, Tensor]:
