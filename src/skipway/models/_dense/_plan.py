@@ -117,12 +117,24 @@ def _check_hooks(block: nn.Module, tail: Tail | None) -> None:
         or torch_module._global_backward_pre_hooks
     ):
         raise Refused("a hook on all modules is registered")
-    for name, module in block.named_modules():
-        if name and is_watched(module):
-            raise Refused(f"{name} has a hook")
-    for part in tail.modules if tail is not None else ():
-        if any(is_watched(module) for module in part.modules()):
-            raise Refused("what follows the block has a hook")
+    for module in block._modules.values():
+        if module is not None and any_watched(module):
+            raise Refused(f"{_watched_name(block)} has a hook")
+    if any(map(any_watched, tail.modules if tail is not None else ())):
+        raise Refused("what follows the block has a hook")
+
+
+def any_watched(module: nn.Module) -> bool:
+    """Is this module watched, or one inside it?"""
+    # `modules()` would take several times as long, and this runs in every call.
+    return is_watched(module) or any(
+        child is not None and any_watched(child) for child in module._modules.values()
+    )
+
+
+def _watched_name(block: nn.Module) -> str:
+    names = (name for name, module in block.named_modules() if name and is_watched(module))
+    return str(next(names))
 
 
 def is_watched(module: nn.Module) -> bool:

@@ -19,7 +19,7 @@ from ._folded import fold
 from ._forward import unbiasing, update
 from ._matrix import mask, moments, scale_shift_relu, to_image, to_rows
 from ._parts import has_relu, is_norm
-from ._plan import Refused, check_norm, check_surroundings, is_watched
+from ._plan import Refused, any_watched, check_norm, check_surroundings
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def run_stem(stem: Stem, x: Tensor) -> Tensor:
     norm, convolution = stem.norm, stem.convolution
     check_norm(norm, norm.training)
     parameters = [norm.weight, norm.bias, convolution.weight]
-    if any(is_watched(module) for part in stem.modules for module in part.modules()):
+    if any(map(any_watched, stem.modules)):
         raise Refused("the stem has a hook")
     if x.dim() != 4 or x.dtype not in (torch.float32, torch.float64):
         raise Refused("the input is no batch of images in float32 or float64")
