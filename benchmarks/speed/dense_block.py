@@ -4,7 +4,7 @@
 
 Every round runs all rivals one after the other, so a ratio compares neighbours in time; the numbers
 are medians over the rounds. Each thread count and each peak has a process of its own. The result
-goes to dense_block.json.
+goes to dense_block.json; with --only, the cases whose name holds WORD are measured again.
 """
 
 from __future__ import annotations
@@ -213,11 +213,12 @@ def machine() -> dict[str, Any]:
 
 
 def main(rounds: int, only: str) -> None:
-    result: dict[str, Any] = {**machine(), "rounds": rounds}
+    file = Path(__file__).with_suffix(".json")
+    result = json.loads(file.read_text()) if file.exists() else {}
     for case in (*STEPS, *INFERENCE):
         if only not in case:
             continue
-        found: dict[str, Any] = {}
+        found: dict[str, Any] = {**machine(), "rounds": rounds}
         for threads in (1, 2):
             found[f"{threads} threads"] = in_a_process("time", case, threads, rounds)
         if case in STEPS:
@@ -225,10 +226,9 @@ def main(rounds: int, only: str) -> None:
             found["peak of two steps, MB"] = {
                 name: in_a_process("peak", case, name) for name in found["1 threads"]
             }
-        result[case] = found
-        print(json.dumps({case: found}, indent=1), flush=True)
-    if not only:
-        Path(__file__).with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+        result[case] = {**found, "load after": os.getloadavg()[0]}
+        print(json.dumps({case: result[case]}, indent=1), flush=True)
+        file.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ class ChoosesPath(nn.Module):
         if not torch.compiler.is_compiling():
             out = attempt(self, None, x)
             if out is not None:
-                return _laid_out_like(out, x)
+                laid_out: Tensor = _laid_out_like(out, x)
+                return laid_out
         return self.run_modules(x)
 
     def run_modules(self, x: Tensor) -> Tensor:
@@ -90,8 +91,9 @@ class DenseFeatures(nn.Sequential):
         return first(x), 1
 
 
-def _laid_out_like(out: Tensor, given: Any) -> Tensor:
+def _laid_out_like(out: Any, given: Any) -> Any:
     """Give a result the memory format of the input, as torch's own modules do."""
-    if type(given) is Tensor and given.is_contiguous() and not out.is_contiguous():
+    both = type(given) is Tensor and type(out) is Tensor
+    if both and given.is_contiguous() and not out.is_contiguous():
         return out.contiguous()
     return out
