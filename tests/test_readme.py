@@ -22,7 +22,7 @@ def _run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_there_are_a_case_and_the_api() -> None:
-    assert len(BLOCKS) == 2
+    assert len(BLOCKS) == 3
     assert BLOCKS[0].startswith("# my_case.py")
 
 
@@ -39,6 +39,13 @@ def test_the_api_in_ten_lines(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "self.hidden[49]" in done.stdout
     assert "<title>" in (tmp_path / "comparison.html").read_text(encoding="utf-8")
+
+
+def test_a_dense_block_says_its_way(tmp_path: Path) -> None:
+    (tmp_path / "dense.py").write_text(BLOCKS[2], encoding="utf-8")
+    done = _run("dense.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "features.denseblock3: fast" in done.stdout
 
 
 @pytest.mark.parametrize("name", re.findall(r"\]\(([^)#]+)\)", README))
