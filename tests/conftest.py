@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,3 +17,25 @@ def _seeded() -> None:
     torch.manual_seed(0)
     np.random.seed(0)
     random.seed(0)
+
+
+def _torchvision_without_operators() -> None:
+    """Let torchvision be imported where its compiled operators do not fit this torch.
+
+    They are built for one torch build (CPU or a CUDA version). Its networks need none of them, but
+    on import it registers shapes for two, which must exist.
+    """
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or not spec.submodule_search_locations:
+        return
+    for compiled in Path(spec.submodule_search_locations[0]).glob("_C*.so"):
+        try:
+            torch.ops.load_library(str(compiled))
+        except OSError:
+            for name in ("nms", "qnms"):
+                signature = f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+                _STANDINS.define(signature)
+
+
+_STANDINS = torch.library.Library("torchvision", "FRAGMENT")
+_torchvision_without_operators()

@@ -22,7 +22,7 @@ def _run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_there_are_a_case_and_the_api() -> None:
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
     assert BLOCKS[0].startswith("# my_case.py")
 
 
@@ -45,6 +45,13 @@ def test_the_building_blocks(tmp_path: Path) -> None:
     (tmp_path / "blocks.py").write_text(BLOCKS[2], encoding="utf-8")
     done = _run("-W", "error", "blocks.py", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_dense_block_says_its_way(tmp_path: Path) -> None:
+    (tmp_path / "dense.py").write_text(BLOCKS[3], encoding="utf-8")
+    done = _run("dense.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "features.denseblock3: fast" in done.stdout
 
 
 @pytest.mark.parametrize("name", re.findall(r"\]\(([^)#]+)\)", README))

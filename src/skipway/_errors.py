@@ -9,7 +9,8 @@ SkipwayError
 ├── OptimizerError   the optimizer does not hold the model's parameters
 ├── RewireError      no place for a skip, or a plan that does not fit this model
 ├── SkipError        the two sides of a skip do not fit, or a building block is built wrongly
-└── RunError         a run folder that belongs to another configuration, or is damaged
+├── RunError         a run folder that belongs to another configuration, or is damaged
+└── WeightsError     a file of weights cannot be read, or belongs to another network
 ```
 
 A message says what was given, what was expected and how to fix it, and names the layer where
@@ -53,3 +54,7 @@ class SkipError(SkipwayError):
 
 class RunError(SkipwayError):
     """A run folder belongs to another configuration, or is damaged."""
+
+
+class WeightsError(SkipwayError):
+    """A file of weights cannot be read, or belongs to another network."""

@@ -1,0 +1,78 @@
+"""The dense block in inference: every norm is a scale and a shift, folded in each call.
+
+Folding anew costs a few percent of a pass over one image. It cannot go stale: a cache would need
+to notice every change of a parameter or buffer, and a write through `parameter.data` raises no
+version counter.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ._forward import CONVOLVE
+from ._matrix import Workspace, longest, pieces, scale_shift_relu, to_image, to_rows
+from ._plan import Plan, Step
+from ._tail import forward_tail
+
+
+def infer(plan: Plan, x: Tensor) -> Tensor:
+    """Return what the block and its tail make of `x` with their running statistics."""
+    norms = [norm for step in plan.steps for norm in step.layer.norms]
+    norms += [plan.tail.norm] if plan.tail is not None else []
+    folds = iter(fold(norms))
+    features, space = x.new_empty(plan.rows, plan.width), Workspace(x)
+    features[:, plan.given] = to_rows(x)
+    for step in plan.steps:
+        layer = _bottleneck if len(step.layer.norms) == 2 else _single
+        new = layer(plan, step, features[:, step.read], folds, space)
+        features[:, step.write] = to_rows(new)
+    if plan.tail is None:
+        return to_image(features, plan.batch, plan.sizes)
+    own = list(next(folds))
+    if plan.tail.convolution is not None:
+        own.append(plan.tail.convolution.weight)
+    return forward_tail(plan, features, own, space)
+
+
+def fold(norms: list[Any]) -> list[tuple[Tensor, Tensor]]:
+    """Return the scale and the shift that each norm is in eval mode."""
+    # One call for all of them: over a hundred norms, the calls are what takes the time.
+    deviations: Any = torch._foreach_add(
+        [norm.running_var for norm in norms], [norm.eps for norm in norms]
+    )
+    torch._foreach_sqrt_(deviations)
+    scales: Any = torch._foreach_div([norm.weight for norm in norms], deviations)
+    shifts: Any = torch._foreach_addcmul(
+        [norm.bias for norm in norms], [norm.running_mean for norm in norms], scales, value=-1
+    )
+    return list(zip(scales, shifts, strict=True))
+
+
+def _bottleneck(plan: Plan, step: Step, inside: Tensor, folds: Any, space: Workspace) -> Tensor:
+    (scale, shift), (scale2, shift2) = next(folds), next(folds)
+    expansion, convolution = step.layer.convolutions
+    matrix = (expansion.weight.flatten(1) * scale2[:, None]).t()
+    y = space.take("second", plan.rows, matrix.shape[1])
+    columns = inside.shape[1]
+    memory = space.take("activation", longest(plan.rows, columns), columns)
+    for piece in pieces(plan.rows, columns):
+        z = scale_shift_relu(inside[piece], scale, shift, memory[: piece.stop - piece.start])
+        torch.addmm(shift2, z, matrix, out=y[piece]).relu_()
+    return _convolve(plan, convolution, y)
+
+
+def _single(plan: Plan, step: Step, inside: Tensor, folds: Any, space: Workspace) -> Tensor:
+    scale, shift = next(folds)
+    z = scale_shift_relu(inside, scale, shift, space.take("second", *inside.shape))
+    return _convolve(plan, step.layer.convolutions[0], z)
+
+
+def _convolve(plan: Plan, convolution: Any, rows: Tensor) -> Tensor:
+    image = to_image(rows, plan.batch, plan.sizes)
+    new: Tensor = CONVOLVE[len(plan.sizes) - 1](
+        image, convolution.weight, padding=convolution.padding
+    )
+    return new

@@ -1,0 +1,80 @@
+"""Which way a dense block was computed, and why: what `explain_path` answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+from ..._plain import to_plain
+
+Path = Literal["fast", "lean", "folded", "plain"]
+
+_MEANINGS = {
+    "fast": "one buffer, nothing concatenated, the norms computed again in the backward",
+    "lean": "the same as fast, and the bottlenecks computed again too",
+    "folded": "inference: norms folded, one buffer",
+    "plain": "the modules one by one",
+}
+
+
+@dataclass(frozen=True)
+class BlockPath:
+    """The way of one block in its latest call.
+
+    Attributes:
+        block: its name in the network.
+        path: `"fast"`, `"lean"`, `"folded"` or `"plain"`; None before the first call.
+        reason: why it was not computed faster; empty where it was.
+    """
+
+    block: str
+    path: Path | None
+    reason: str = ""
+
+    def __str__(self) -> str:
+        if self.path is None:
+            return f"{self.block}: not called yet"
+        return f"{self.block}: {self.path}, {self.reason or _MEANINGS[self.path]}"
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The ways of all dense blocks of a network, in its latest call."""
+
+    blocks: tuple[BlockPath, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.blocks)) or "There is no dense block in this network."
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the same as plain data."""
+        plain: dict[str, object] = to_plain(self)
+        return plain
+
+
+def explain_path(model: nn.Module) -> Paths:
+    """Say which way each dense block of `model` took in its latest call, and why.
+
+    A call under `torch.compile` or `torch.export` always takes the plain path and is not recorded.
+
+    Args:
+        model: one of `skipway.models`, or what `skipway.models.lean` has returned.
+
+    Example:
+        >>> import torch
+        >>> from skipway import models
+        >>> model = models.cifar_densenet(10, 4)
+        >>> _ = model(torch.randn(2, 3, 8, 8))
+        >>> model.memory = "plain"
+        >>> _ = model(torch.randn(2, 3, 8, 8))
+        >>> print(models.explain_path(model).blocks[0])
+        features.denseblock1: plain, memory="plain" was asked for
+    """
+    found = []
+    for name, module in model.named_modules():
+        latest = getattr(module, "latest_path", None)
+        if isinstance(latest, BlockPath):
+            found.append(BlockPath(name or "the model", latest.path, latest.reason))
+    return Paths(tuple(found))

@@ -1,0 +1,114 @@
+"""`lean`: the fast dense blocks for a DenseNet that somebody else has written."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import Any
+
+from torch import nn
+
+from .._errors import ModelError
+from ._dense._paths import BlockPath
+from ._dense._plan import Memory
+from ._dense._recognise import recognise
+from ._dense._run import ChoosesPath, DenseFeatures
+from ._densenet import set_memory
+from ._lean_class import lean_class
+
+
+def lean(model: nn.Module, *, memory: Memory = "lean") -> nn.Module:
+    """Return a copy of `model` whose dense blocks are computed without concatenations.
+
+    Dense blocks are recognised by what they are made of, and then by what they compute: a copy of
+    each is run on random numbers, and only if they agree with dense connectivity, in training and
+    in eval mode, is the block taken. Blocks of torchvision, timm, MONAI (images in one, two and
+    three dimensions) and of many a repository pass: norm, ReLU and convolution, with or without a
+    bottleneck, the new features behind the old ones or before them.
+
+    Classes, attributes, names and values of `state_dict` stay; `isinstance`, `deepcopy` and
+    `pickle` work. Each block still decides per call, see `DenseNet`, and `models.explain_path`
+    says how.
+
+    Args:
+        model: it is not changed.
+        memory: `"lean"`, `"fast"` or `"plain"`.
+
+    Raises:
+        ModelError: nothing in the model is a dense block.
+
+    Example:
+        >>> import torch
+        >>> from skipway import models
+        >>> class Layer(torch.nn.Module):
+        ...     def __init__(self, width):
+        ...         super().__init__()
+        ...         self.bn = torch.nn.BatchNorm2d(width)
+        ...         self.conv = torch.nn.Conv2d(width, 4, 3, padding=1, bias=False)
+        ...     def forward(self, x):
+        ...         return torch.cat([x, self.conv(self.bn(x).relu())], 1)
+        >>> mine = torch.nn.Sequential(torch.nn.Sequential(Layer(8), Layer(12), Layer(16)))
+        >>> leaner = lean(mine)
+        >>> leaner(torch.randn(2, 8, 6, 6)).shape
+        torch.Size([2, 20, 6, 6])
+        >>> print(models.explain_path(leaner))
+        0: lean, the same as fast, and the bottlenecks computed again too
+    """
+    new = _copy(model)
+    taken, doubts = _take_blocks(new)
+    if not taken:
+        raise ModelError(_nothing(model, doubts))
+    for doubt in doubts:
+        warnings.warn(f"{doubt} It stays as it is.", stacklevel=2)
+    for module in list(new.modules()):
+        if type(module) is nn.Sequential and any(map(_is_block, module.children())):
+            module.__class__ = DenseFeatures
+        if isinstance(module, ChoosesPath):
+            module.latest_path = BlockPath("", None)
+    set_memory(new, memory)
+    return new
+
+
+def _take_blocks(new: nn.Module) -> tuple[list[str], list[str]]:
+    """Let every dense block choose its way; return their names, and what was doubtful."""
+    taken: list[str] = []
+    doubts: list[str] = []
+    seen: list[str] = []
+    for name, module in new.named_modules():
+        if any(name.startswith(f"{other}.") or other == "" for other in seen):
+            continue  # it is inside one
+        found = None if _is_block(module) else recognise(module)
+        if isinstance(found, str):
+            doubts.append(f"{name or 'the model'} looks like a dense block, but {found}.")
+        elif found is not None:
+            _let_choose(module, found.prepend)
+        if _is_block(module):
+            taken.append(name)
+        if found is not None or _is_block(module):
+            seen.append(name)
+    return taken, doubts
+
+
+def _is_block(module: nn.Module) -> bool:
+    return isinstance(module, ChoosesPath)
+
+
+def _let_choose(module: Any, prepend: bool) -> None:
+    kind: Any = type(module)
+    module.__class__ = lean_class(kind)
+    module.prepend = prepend
+
+
+def _copy(model: nn.Module) -> nn.Module:
+    try:
+        return copy.deepcopy(model)
+    except (RuntimeError, TypeError, NotImplementedError) as error:
+        raise ModelError(f"The model cannot be copied: {error}. Make it deep-copyable.") from error
+
+
+def _nothing(model: nn.Module, doubts: list[str]) -> str:
+    words = " ".join(doubts) or (
+        "A dense block is a module of layers, each batch norm, ReLU and convolution, once or twice "
+        "(the first 1 × 1), without bias, that read all features before them."
+    )
+    return f"There is no dense block in this {type(model).__name__} that can be taken. {words}"

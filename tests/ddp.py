@@ -1,0 +1,35 @@
+"""What each of two processes does in the test of DistributedDataParallel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from skipway import models
+
+
+def gradients(net: Any, rank: int) -> list[torch.Tensor]:
+    x = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(rank)).double()
+    net(x).square().sum().backward()
+    return [parameter.grad for parameter in net.parameters()]
+
+
+def network(memory: Any) -> nn.Module:
+    torch.manual_seed(4)
+    return models.DenseNet(4, (3, 2), initial=8, num_classes=5, memory=memory).double()
+
+
+def train(rank: int, memory: str, folder: str) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    try:
+        torch.set_num_threads(1)
+        net = nn.parallel.DistributedDataParallel(network(memory))
+        found = gradients(net, rank)
+        if rank == 0:
+            torch.save(found, Path(folder) / "gradients.pt")
+    finally:
+        dist.destroy_process_group()
