@@ -1,0 +1,59 @@
+"""Reference networks with their skip connections, and the same without."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._cifar_resnet import cifar_resnet
+    from ._paths import explain_path
+    from ._resnet import ResNet
+    from ._resnet_sizes import (
+        resnet18,
+        resnet34,
+        resnet50,
+        resnet101,
+        resnet152,
+        resnext50_32x4d,
+        wide_resnet50_2,
+    )
+
+# The names are imported on first use: one network does not wait for the others.
+_HOMES = {
+    "_paths": ["explain_path"],
+    "_resnet": ["ResNet"],
+    "_resnet_sizes": [
+        "resnet18",
+        "resnet34",
+        "resnet50",
+        "resnet101",
+        "resnet152",
+        "resnext50_32x4d",
+        "wide_resnet50_2",
+    ],
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "ResNet",
+    "cifar_resnet",
+    "explain_path",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "resnext50_32x4d",
+    "wide_resnet50_2",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    raise AttributeError(f"module 'skipway.models' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,81 @@
+"""Which way a block was computed, and why: what `explain_path` answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+from .._plain import to_plain
+
+Path = Literal["plain", "lean"]
+
+_MEANINGS = {
+    "plain": "the modules one by one",
+    "lean": "norms and ReLUs computed again in the backward",
+}
+
+
+@dataclass(frozen=True)
+class BlockPath:
+    """The way of one block in its latest call.
+
+    Attributes:
+        block: its name in the network.
+        path: `"plain"` or `"lean"`; None before the first call.
+        reason: why it was not computed leaner; empty where it was.
+    """
+
+    block: str
+    path: Path | None = None
+    reason: str = ""
+
+    def __str__(self) -> str:
+        if self.path is None:
+            return f"{self.block}: not called yet"
+        return f"{self.block}: {self.path}, {self.reason or _MEANINGS[self.path]}"
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The ways of all blocks of a network, each in its latest call."""
+
+    blocks: tuple[BlockPath, ...]
+
+    def __str__(self) -> str:
+        return (
+            "\n".join(map(str, self.blocks)) or "There is no block with a choice in this network."
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the same as plain data."""
+        plain: dict[str, object] = to_plain(self)
+        return plain
+
+
+def explain_path(model: nn.Module) -> Paths:
+    """Say which way each block of `model` took in its latest call, and why.
+
+    A call under `torch.compile` or `torch.export` always takes the plain path and is not recorded.
+
+    Args:
+        model: one of `skipway.models`.
+
+    Example:
+        >>> import torch
+        >>> from skipway import models
+        >>> model = models.cifar_resnet(20, memory="lean")
+        >>> _ = model(torch.randn(2, 3, 8, 8))
+        >>> print(models.explain_path(model).blocks[1])
+        layer1.0: lean, norms and ReLUs computed again in the backward
+        >>> _ = model.eval()(torch.randn(2, 3, 8, 8))
+        >>> print(models.explain_path(model).blocks[1])
+        layer1.0: plain, bn1 is in eval mode
+    """
+    found = []
+    for name, module in model.named_modules():
+        latest = getattr(module, "latest_path", None)
+        if isinstance(latest, BlockPath):
+            found.append(BlockPath(name or latest.block, latest.path, latest.reason))
+    return Paths(tuple(found))
