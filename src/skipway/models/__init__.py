@@ -18,9 +18,11 @@ if TYPE_CHECKING:
         resnext50_32x4d,
         wide_resnet50_2,
     )
+    from ._unet import UNet, unet
 
 # The names are imported on first use: one network does not wait for the others.
 _HOMES = {
+    "_cifar_resnet": ["cifar_resnet"],
     "_paths": ["explain_path"],
     "_resnet": ["ResNet"],
     "_resnet_sizes": [
@@ -32,11 +34,13 @@ _HOMES = {
         "resnext50_32x4d",
         "wide_resnet50_2",
     ],
+    "_unet": ["UNet", "unet"],
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "ResNet",
+    "UNet",
     "cifar_resnet",
     "explain_path",
     "resnet18",
@@ -45,6 +49,7 @@ __all__ = [
     "resnet101",
     "resnet152",
     "resnext50_32x4d",
+    "unet",
     "wide_resnet50_2",
 ]
 

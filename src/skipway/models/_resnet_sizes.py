@@ -49,7 +49,7 @@ class ResNetSize:
             preact: whether norm and ReLU come before each convolution.
             plain: whether the skips are left out. The branches stay as they are; with the skips
                 their projections go: 173,824 parameters in ResNet-18 and ResNet-34, 2,776,576 in
-                all with bottlenecks (169,984 and 2,768,896 pre-activated, where no norm is among
+                all with bottlenecks (172,032 and 2,768,896 pre-activated, where no norm is among
                 them).
             zero_init_residual: whether each branch starts at zero.
             drop: probability of leaving out the last branch; earlier ones less, linearly.

@@ -100,8 +100,8 @@ def _through_convolution(
     found: list[Tensor], needs: list[bool],
 ) -> Gradients:  # fmt: skip
     """Return the gradients of `a`, of the convolution's weight, the norm's weight and its bias."""
-    v = geometry.convolve(a, weight)
-    dv, dscale, dshift = norm_backward(dz, v, scale, *found, [True, True, True])
+    v, (mean, inverse) = geometry.convolve(a, weight), found
+    dv, dscale, dshift = norm_backward(dz, v, scale, mean, inverse, [True, True, True])
     assert dv is not None
     assert dscale is not None
     assert dshift is not None
