@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._cifar_resnet import cifar_resnet
+    from ._fold import fold
     from ._paths import explain_path
     from ._resnet import ResNet
     from ._resnet_sizes import (
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 # The names are imported on first use: one network does not wait for the others.
 _HOMES = {
     "_cifar_resnet": ["cifar_resnet"],
+    "_fold": ["fold"],
     "_paths": ["explain_path"],
     "_resnet": ["ResNet"],
     "_resnet_sizes": [
@@ -43,6 +45,7 @@ __all__ = [
     "UNet",
     "cifar_resnet",
     "explain_path",
+    "fold",
     "resnet18",
     "resnet34",
     "resnet50",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from ._recompute import norm_add_relu, norm_relu_convolution
-from ._residual_block import Option, ResidualBlock, convolution, projection
+from ._residual_block import Option, Pairs, ResidualBlock, convolution, projection
 
 
 class BasicBlock(ResidualBlock):
@@ -14,6 +16,8 @@ class BasicBlock(ResidualBlock):
     Shape:
         `(batch, in_channels, h, w)` to `(batch, width, ceil(h / stride), ceil(w / stride))`.
     """
+
+    folds: ClassVar[Pairs] = (("conv1", "bn1"), ("conv2", "bn2"))
 
     def __init__(
         self, in_channels: int, width: int, stride: int, *, option: Option = "B", skip: bool = True
@@ -56,6 +60,8 @@ class PreactBasicBlock(ResidualBlock):
     Shape:
         `(batch, in_channels, h, w)` to `(batch, width, ceil(h / stride), ceil(w / stride))`.
     """
+
+    folds: ClassVar[Pairs] = (("conv1", "bn2"),)
 
     def __init__(
         self, in_channels: int, width: int, stride: int, *, option: Option = "B", skip: bool = True

@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from ._recompute import norm_relu_convolution, norm_relu_convolution_norm_add_relu
-from ._residual_block import Option, ResidualBlock, convolution, projection
+from ._residual_block import Option, Pairs, ResidualBlock, convolution, projection
 
 
 class Bottleneck(ResidualBlock):
@@ -30,6 +30,7 @@ class Bottleneck(ResidualBlock):
     """
 
     expansion: ClassVar[int] = 4
+    folds: ClassVar[Pairs] = (("conv1", "bn1"), ("conv2", "bn2"), ("conv3", "bn3"))
 
     def __init__(
         self,
@@ -91,6 +92,7 @@ class PreactBottleneck(ResidualBlock):
     """
 
     expansion: ClassVar[int] = 4
+    folds: ClassVar[Pairs] = (("conv1", "bn2"), ("conv2", "bn3"))
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ from ._recompute import why_plain
 
 Memory = Literal["plain", "lean"]
 Option = Literal["A", "B"]
+Pairs = tuple[tuple[str, str], ...]
 
 
 class ResidualBlock(nn.Module, abc.ABC):
@@ -21,6 +22,7 @@ class ResidualBlock(nn.Module, abc.ABC):
 
     Attributes:
         expansion: output channels for each channel of the 3 × 3 convolutions.
+        folds: each convolution whose output one norm alone reads, and that norm.
         downsample: what lies on the skip where the shape changes; None for the identity.
         add: the sum; None in a plain network, whose blocks are their branches.
         drop: leaves the branch out for some samples while training; None never does.
@@ -30,6 +32,7 @@ class ResidualBlock(nn.Module, abc.ABC):
     """
 
     expansion: ClassVar[int] = 1
+    folds: ClassVar[Pairs] = ()
 
     def __init__(self, skip: bool) -> None:
         super().__init__()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from .._errors import SkipError
 from ..nn import StochasticDepth
 from ._paths import BlockPath
 from ._recompute import channels_last, norm_relu_pool, why_plain
-from ._residual_block import Memory, ResidualBlock, convolution
+from ._residual_block import Memory, Pairs, ResidualBlock, convolution
 
 Stem = Literal["imagenet", "cifar"]
 
@@ -59,6 +59,8 @@ class ResNet(nn.Module):
         >>> resnet18(num_classes=10, stem="cifar")(torch.randn(2, 3, 32, 32)).shape
         torch.Size([2, 10])
     """
+
+    folds: ClassVar[Pairs] = (("conv1", "bn1"),)
 
     def __init__(
         self,

@@ -81,17 +81,17 @@ class UNet(nn.Module):
         head: the 1 × 1 convolution.
     """
 
-    def __init__(self, level: nn.Module, head: nn.Conv1d | nn.Conv2d | nn.Conv3d) -> None:
+    def __init__(self, level: nn.Module, head: nn.Module) -> None:
         super().__init__()
         self.level, self.head = level, head
         for module in self.modules():
             if isinstance(module, tuple(_CONVOLUTIONS.values())) and module is not head:
                 # The paper's: a standard deviation of sqrt(2 / N) for N incoming numbers.
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the classes' scores at each position."""
-        dims = len(self.head.kernel_size)
+        dims = len(self.head.kernel_size)  # type: ignore[arg-type]
         if x.ndim != dims + 2:
             raise SkipError(
                 f"This U-Net has dims={dims}, so it reads (batch, channels, *positions) with "
