@@ -120,11 +120,10 @@ def _fold_pair(owner: nn.Module, convolution: str, norm: str) -> None:
 
 
 def _lay_channels_last(model: nn.Module) -> None:
-    module: Any
+    formats = {nn.Conv2d: torch.channels_last, nn.Conv3d: torch.channels_last_3d}
     for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            module.to(memory_format=torch.channels_last)
-        elif isinstance(module, nn.Conv3d):
-            module.to(memory_format=torch.channels_last_3d)
+        if type(module) in formats:
+            weight: Any = module.weight
+            weight.data = weight.data.contiguous(memory_format=formats[type(module)])  # type: ignore[index]
         if getattr(module, "memory", None) == "lean":
-            module.memory = "plain"
+            setattr(module, "memory", "plain")  # noqa: B010
