@@ -15,7 +15,7 @@ with warnings.catch_warnings():
     try:
         import torchvision
     except RuntimeError:
-        operators = torch.library.Library("torchvision", "DEF")
+        operators = torch.library.Library("torchvision", "FRAGMENT")
         for name in ("nms", "qnms"):
             operators.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         import torchvision

@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import cases, nn
+    from . import cases, models, nn
     from ._case import Case
     from ._compare import compare
     from ._cure import cure
@@ -48,7 +48,7 @@ _HOMES = {
     "_rewire": ["rewire", "skips"],
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
-_MODULES = ("cases", "nn")
+_MODULES = ("cases", "models", "nn")
 
 __all__ = [
     "Case",
@@ -65,6 +65,7 @@ __all__ = [
     "compare",
     "cure",
     "diagnose",
+    "models",
     "nn",
     "read",
     "rewire",

@@ -12,6 +12,8 @@ import torch
 from torch import nn
 
 from .._errors import SkipError
+from ._residual_block import ResidualBlock
+from ._resnet import ResNet
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -125,5 +127,5 @@ def _lay_channels_last(model: nn.Module) -> None:
         if type(module) in formats:
             weight: Any = module.weight
             weight.data = weight.data.contiguous(memory_format=formats[type(module)])  # type: ignore[index]
-        if getattr(module, "memory", None) == "lean":
-            setattr(module, "memory", "plain")  # noqa: B010
+        if isinstance(module, (ResNet, ResidualBlock)):
+            module.memory = "plain"

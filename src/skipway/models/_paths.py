@@ -9,11 +9,13 @@ from torch import nn
 
 from .._plain import to_plain
 
-Path = Literal["plain", "lean"]
+Path = Literal["fast", "lean", "folded", "plain"]
 
 _MEANINGS = {
+    "fast": "nothing concatenated, the norms computed again in the backward",
+    "lean": "what is cheap to compute is computed again in the backward",
+    "folded": "inference: norms folded",
     "plain": "the modules one by one",
-    "lean": "norms and ReLUs computed again in the backward",
 }
 
 
@@ -23,7 +25,7 @@ class BlockPath:
 
     Attributes:
         block: its name in the network.
-        path: `"plain"` or `"lean"`; None before the first call.
+        path: `"fast"`, `"lean"`, `"folded"` or `"plain"`; None before the first call.
         reason: why it was not computed leaner; empty where it was.
     """
 
@@ -68,7 +70,7 @@ def explain_path(model: nn.Module) -> Paths:
         >>> model = models.cifar_resnet(20, memory="lean")
         >>> _ = model(torch.randn(2, 3, 8, 8))
         >>> print(models.explain_path(model).blocks[1])
-        layer1.0: lean, norms and ReLUs computed again in the backward
+        layer1.0: lean, what is cheap to compute is computed again in the backward
         >>> _ = model.eval()(torch.randn(2, 3, 8, 8))
         >>> print(models.explain_path(model).blocks[1])
         layer1.0: plain, bn1 is in eval mode
@@ -77,5 +79,5 @@ def explain_path(model: nn.Module) -> Paths:
     for name, module in model.named_modules():
         latest = getattr(module, "latest_path", None)
         if isinstance(latest, BlockPath):
-            found.append(BlockPath(name or latest.block, latest.path, latest.reason))
+            found.append(BlockPath(name or latest.block or "the model", latest.path, latest.reason))
     return Paths(tuple(found))

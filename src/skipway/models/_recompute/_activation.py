@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..._errors import SkipwayError
+from ..._errors import SkipError, SkipwayError
+from ...nn._fit import cannot_add
 
 
 def channels_last(x: Tensor) -> Tensor:
@@ -64,6 +65,24 @@ def norm_backward(
         )
     )
     return found
+
+
+def add_(y: Tensor, shortcut: Tensor | None) -> Tensor:
+    """Add the shortcut to `y` in place, if there is one.
+
+    Raises:
+        SkipError: they differ in shape, which would be broadcast, or in dtype.
+    """
+    if shortcut is None:
+        return y
+    if y.shape != shortcut.shape:
+        raise cannot_add(shortcut.shape, y.shape)
+    if y.dtype != shortcut.dtype:
+        raise SkipError(
+            f'The shortcut is {shortcut.dtype}, the branch {y.dtype}, and memory="lean" adds only '
+            'what is alike. Set memory = "plain" on the network.'
+        )
+    return y.add_(shortcut)
 
 
 def masked(gradient: Tensor, activation: Tensor) -> Tensor:

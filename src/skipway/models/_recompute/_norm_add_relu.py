@@ -7,7 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ._activation import affine, first_derivative_only, masked, norm_backward, statistics, wanted
+from ._activation import (
+    add_,
+    affine,
+    first_derivative_only,
+    masked,
+    norm_backward,
+    statistics,
+    wanted,
+)
 
 
 def norm_add_relu(y: Tensor, norm: nn.BatchNorm2d, shortcut: Tensor | None) -> Tensor:
@@ -23,10 +31,7 @@ class _NormAddRelu(torch.autograd.Function):
         shortcut: Tensor | None,
     ) -> Tensor:  # fmt: skip
         mean, inverse = statistics(y, norm)
-        out = affine(y, scale, shift, mean, inverse)
-        if shortcut is not None:
-            out.add_(shortcut)
-        out.relu_()
+        out = add_(affine(y, scale, shift, mean, inverse), shortcut).relu_()
         ctx.save_for_backward(y, scale, mean, inverse, out)
         return out
 

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from ._activation import (
     activate,
+    add_,
     affine,
     first_derivative_only,
     mask_,
@@ -69,10 +70,7 @@ class _Tail(torch.autograd.Function):
         first = statistics(y, norm1)
         v = geometry.convolve(activate(y, scale1, shift1, *first), weight)
         second = statistics(v, norm2)
-        out = affine(v, scale2, shift2, *second, out=v)
-        if shortcut is not None:
-            out.add_(shortcut)
-        out.relu_()
+        out = add_(affine(v, scale2, shift2, *second, out=v), shortcut).relu_()
         ctx.geometry = geometry
         ctx.save_for_backward(y, scale1, shift1, *first, weight, scale2, *second, out)
         return out

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
+from torch.utils.checkpoint import checkpoint
 
 import skipway
 from oracle import torchvision
@@ -237,6 +239,26 @@ def test_forward_mode_runs_the_modules() -> None:
     assert "forward-mode" in models.explain_path(network).blocks[1].reason
     (gradient,) = torch.autograd.grad(network(x).sum(), x)
     torch.testing.assert_close(slope.sum(), (gradient * direction).sum())
+
+
+def test_nothing_is_broadcast() -> None:
+    for block in (Bottleneck(16, 4, 1), BasicBlock(16, 16, 1)):
+        block.downsample = nn.AdaptiveAvgPool2d(1)
+        for memory in ("plain", "lean"):
+            block.memory = memory  # type: ignore[assignment]
+            with pytest.raises(SkipwayError, match="broadcasting"):
+                block(torch.randn(2, 16, 4, 4))
+
+
+def test_checkpointed_blocks_give_the_same_gradients() -> None:
+    network, x = models.resnet18(num_classes=3, memory="lean").double(), torch.randn(2, 3, 32, 32)
+    twin, x = copy.deepcopy(network), x.double().requires_grad_()
+    for block in twin.blocks():
+        block.forward = partial(checkpoint, block.forward, use_reentrant=False)  # type: ignore[method-assign]
+    for net in (network, twin):
+        net(x).square().sum().backward()
+    for a, b in zip(network.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad, atol=1e-10, rtol=1e-8)
 
 
 def test_one_value_per_channel_is_the_same_error() -> None:
