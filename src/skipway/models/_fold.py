@@ -9,9 +9,11 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .._errors import SkipError
+from ..nn import Add, Merge
+from ..nn._fit import cannot_add
 from ._residual_block import ResidualBlock
 from ._resnet import ResNet
 
@@ -70,7 +72,17 @@ def fold(model: nn.Module) -> nn.Module:
             "before their norm in an nn.Sequential."
         )
     _lay_channels_last(folded)
+    _add_in_place(folded)
     return folded
+
+
+class _AddInPlace(Merge):
+    """`Add`, into the branch's memory: its last convolution has just made it, for nobody else."""
+
+    def forward(self, shortcut: Tensor, branch: Tensor) -> Tensor:
+        if shortcut.shape != branch.shape:
+            raise cannot_add(shortcut.shape, branch.shape)
+        return branch.add_(shortcut)
 
 
 def _pairs(owner: nn.Module) -> Iterator[tuple[str, str]]:
@@ -127,5 +139,20 @@ def _lay_channels_last(model: nn.Module) -> None:
         if type(module) in formats:
             weight: Any = module.weight
             weight.data = weight.data.contiguous(memory_format=formats[type(module)])  # type: ignore[index]
+
+
+def _add_in_place(model: nn.Module) -> None:
+    for module in model.modules():
         if isinstance(module, (ResNet, ResidualBlock)):
             module.memory = "plain"
+        if isinstance(module, ResidualBlock) and _may_add_in_place(module):
+            module.add = _AddInPlace()
+
+
+def _may_add_in_place(block: ResidualBlock) -> bool:
+    """Is the sum a plain one, and the branch a tensor that a convolution has just made?"""
+    if type(block.add) is not Add or _is_watched(block.add):
+        return False
+    end, before = block.branch_end(), block.get_submodule(block.folds[-1][0])
+    convolved = nn.Conv2d in (type(end), type(before) if type(end) is nn.Identity else None)
+    return convolved and not _is_watched(end) and not _is_watched(before)

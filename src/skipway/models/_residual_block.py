@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from ..nn import Add, Shortcut, StochasticDepth
+from ..nn import Add, Merge, Shortcut, StochasticDepth
 from ._paths import BlockPath
 from ._recompute import why_plain
 
@@ -37,7 +37,7 @@ class ResidualBlock(nn.Module, abc.ABC):
     def __init__(self, skip: bool) -> None:
         super().__init__()
         self.downsample: nn.Module | None = None
-        self.add = Add() if skip else None
+        self.add: Merge | None = Add() if skip else None
         self.drop: StochasticDepth | None = None
         self.memory: Memory = "plain"
         self.latest_path = BlockPath("")
