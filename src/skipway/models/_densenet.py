@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .._errors import SkipwayError
-from ._dense._paths import Paths, explain_path
 from ._dense._plan import Memory
 from ._dense._run import ChoosesPath, DenseFeatures
 from ._dense_layers import DenseBlock, PlainBlock, Transition
+from ._paths import Paths, explain_path
 from ._plain_twin import plain_growths
 
 

@@ -9,12 +9,12 @@ from typing import Any
 from torch import nn
 
 from .._errors import ModelError
-from ._dense._paths import BlockPath
 from ._dense._plan import Memory
 from ._dense._recognise import recognise
 from ._dense._run import ChoosesPath, DenseFeatures
 from ._densenet import set_memory
 from ._lean_class import lean_class
+from ._paths import BlockPath
 
 
 def lean(model: nn.Module, *, memory: Memory = "lean") -> nn.Module:
@@ -52,7 +52,7 @@ def lean(model: nn.Module, *, memory: Memory = "lean") -> nn.Module:
         >>> leaner(torch.randn(2, 8, 6, 6)).shape
         torch.Size([2, 20, 6, 6])
         >>> print(models.explain_path(leaner))
-        0: lean, the same as fast, and the bottlenecks computed again too
+        0: lean, what is cheap to compute is computed again in the backward
     """
     new = _copy(model)
     taken, doubts = _take_blocks(new)

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .._paths import BlockPath
 from ._folded import infer
 from ._parts import Tail, read_tail
-from ._paths import BlockPath
 from ._plan import Memory, Refused, is_watched, make_plan
 from ._stem import read_stem, run_stem
 from ._training import train

@@ -1,4 +1,4 @@
-"""Which way a dense block was computed, and why: what `explain_path` answers."""
+"""Which way a block was computed, and why: what `explain_path` answers."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Literal
 
 from torch import nn
 
-from ..._plain import to_plain
+from .._plain import to_plain
 
 Path = Literal["fast", "lean", "folded", "plain"]
 
 _MEANINGS = {
-    "fast": "one buffer, nothing concatenated, the norms computed again in the backward",
-    "lean": "the same as fast, and the bottlenecks computed again too",
-    "folded": "inference: norms folded, one buffer",
+    "fast": "nothing concatenated, the norms computed again in the backward",
+    "lean": "what is cheap to compute is computed again in the backward",
+    "folded": "inference: norms folded",
     "plain": "the modules one by one",
 }
 
@@ -26,11 +26,11 @@ class BlockPath:
     Attributes:
         block: its name in the network.
         path: `"fast"`, `"lean"`, `"folded"` or `"plain"`; None before the first call.
-        reason: why it was not computed faster; empty where it was.
+        reason: why it was not computed leaner; empty where it was.
     """
 
     block: str
-    path: Path | None
+    path: Path | None = None
     reason: str = ""
 
     def __str__(self) -> str:
@@ -41,12 +41,14 @@ class BlockPath:
 
 @dataclass(frozen=True)
 class Paths:
-    """The ways of all dense blocks of a network, in its latest call."""
+    """The ways of all blocks of a network, each in its latest call."""
 
     blocks: tuple[BlockPath, ...]
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.blocks)) or "There is no dense block in this network."
+        return (
+            "\n".join(map(str, self.blocks)) or "There is no block with a choice in this network."
+        )
 
     def to_dict(self) -> dict[str, object]:
         """Return the same as plain data."""
@@ -55,26 +57,27 @@ class Paths:
 
 
 def explain_path(model: nn.Module) -> Paths:
-    """Say which way each dense block of `model` took in its latest call, and why.
+    """Say which way each block of `model` took in its latest call, and why.
 
     A call under `torch.compile` or `torch.export` always takes the plain path and is not recorded.
 
     Args:
-        model: one of `skipway.models`, or what `skipway.models.lean` has returned.
+        model: one of `skipway.models`, or what `lean` has returned.
 
     Example:
         >>> import torch
         >>> from skipway import models
-        >>> model = models.cifar_densenet(10, 4)
+        >>> model = models.cifar_resnet(20, memory="lean")
         >>> _ = model(torch.randn(2, 3, 8, 8))
-        >>> model.memory = "plain"
-        >>> _ = model(torch.randn(2, 3, 8, 8))
-        >>> print(models.explain_path(model).blocks[0])
-        features.denseblock1: plain, memory="plain" was asked for
+        >>> print(models.explain_path(model).blocks[1])
+        layer1.0: lean, what is cheap to compute is computed again in the backward
+        >>> _ = model.eval()(torch.randn(2, 3, 8, 8))
+        >>> print(models.explain_path(model).blocks[1])
+        layer1.0: plain, bn1 is in eval mode
     """
     found = []
     for name, module in model.named_modules():
         latest = getattr(module, "latest_path", None)
         if isinstance(latest, BlockPath):
-            found.append(BlockPath(name or "the model", latest.path, latest.reason))
+            found.append(BlockPath(name or latest.block or "the model", latest.path, latest.reason))
     return Paths(tuple(found))
