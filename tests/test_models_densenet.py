@@ -95,7 +95,7 @@ def test_a_plain_twin_has_as_many_parameters_and_no_concatenation(name: str) -> 
     assert abs(count(twin) / count(net) - 1) < 5e-4
     small = models.DenseNet(8, (2, 3), initial=16, num_classes=4, plain=True)
     assert small(torch.randn(2, 3, 32, 32)).shape == (2, 4)
-    assert "no dense block" in str(small.explain_path())
+    assert "no block with a choice" in str(small.explain_path())
 
 
 @pytest.mark.parametrize("memory", MEMORIES)

@@ -246,7 +246,7 @@ def test_nothing_is_broadcast() -> None:
         block.downsample = nn.AdaptiveAvgPool2d(1)
         for memory in ("plain", "lean"):
             block.memory = memory  # type: ignore[assignment]
-            with pytest.raises(SkipwayError, match="broadcasting"):
+            with pytest.raises(SkipwayError, match="nothing is broadcast"):
                 block(torch.randn(2, 16, 4, 4))
 
 
