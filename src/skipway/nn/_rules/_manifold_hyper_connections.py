@@ -118,7 +118,8 @@ def sinkhorn(logits: Tensor, steps: int) -> Tensor:
     for _ in range(steps):
         matrix = matrix / matrix.sum(0, keepdim=True)
         matrix = matrix / matrix.sum(1, keepdim=True)
-    return matrix.movedim((0, 1), (-2, -1))
+    # A batch of strided matrices would be multiplied one by one.
+    return matrix.movedim((0, 1), (-2, -1)).contiguous()
 
 
 class _Connection(nn.Module):
