@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-SAYS = {"gradient_against_depth.py": "50      ", "long_skips.py": "at an edge"}
+SAYS = {
+    "gradient_against_depth.py": "50      ",
+    "long_skips.py": "at an edge",
+    "concatenation.py": "[16, 24, 32, 40, 48, 56]",
+}
 
 
 @pytest.mark.parametrize("name", SAYS)

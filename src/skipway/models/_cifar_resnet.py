@@ -13,6 +13,7 @@ from ._resnet import ResNet
 def cifar_resnet(
     depth: int,
     *,
+    width: int = 16,
     option: Option = "A",
     num_classes: int = 10,
     in_channels: int = 3,
@@ -29,6 +30,7 @@ def cifar_resnet(
 
     Args:
         depth: `6n + 2`. The paper's are 20, 32, 44, 56, 110 and 1202.
+        width: of the first stage, 16 in the paper; the others have twice and four times as many.
         option: where the shape changes the skip brings every second position and zeros for the new
             channels (`"A"`, the paper's here, without a parameter), or projects (`"B"`).
         num_classes: how many.
@@ -64,7 +66,7 @@ def cifar_resnet(
     return ResNet(
         partial(block, option=option, skip=not plain),
         (count, count, count),
-        width=16,
+        width=width,
         num_classes=num_classes,
         in_channels=in_channels,
         stem="cifar",
