@@ -64,7 +64,7 @@ def rms(x: Tensor, eps: float) -> Tensor:
     bfloat16 has 8 bits: a mean of squares taken in it would be wrong in the second digit.
     """
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    norm = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
+    norm: Tensor = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
     return (norm.square() / x.shape[-1] + eps).sqrt()
 
 
