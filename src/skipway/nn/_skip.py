@@ -25,7 +25,8 @@ class Skip(nn.Module):
 
     Args:
         body: the branch, any module that returns a tensor. One that begins with an in-place
-            operation is given a copy of its input, as the shortcut reads the same tensor.
+            operation is given a copy of its input, as the shortcut reads the same tensor (how it
+            begins is looked at once, here).
         merge: `"add"`, `"concat"`, or a module of `(shortcut, branch)`: `Add()`, `Concat(dim=-1)`,
             `Highway(64)`, `Fuse(64)`, or one of your own.
         shortcut: what lies on the skip: nothing (the identity), a `Shortcut`, any module, or
@@ -85,39 +86,54 @@ class Skip(nn.Module):
         self.shortcut = _shortcut_of(shortcut, body, example)
         self.post = post
         self._overwrites = overwrites_input(body)
+        self._safe = self._overwrites is False
         self._shortcut_overwrites = overwrites_input(self.shortcut or nn.Identity())
 
     def forward(self, x: Tensor, *context: Any) -> Tensor:
         """Return the two sides merged; `context` goes to the body."""
-        branch = self._branch(x, context)
-        shortcut = x
-        if self.shortcut is not None:
-            shortcut = run(self.shortcut, x, (), self._shortcut_overwrites)
+        # The sum is written out here: the call of a module would cost as much as the sum itself.
+        branch = self.body(x, *context) if self._safe else self._run_body(x, context)
+        if not isinstance(branch, Tensor):
+            raise self._no_tensor(branch)
+        if self.gate is not None or self.drop is not None:
+            branch = self._weighed(x, branch)
+        shortcut = x if self.shortcut is None else self._run_shortcut(x)
         if self.align is not None:
             shortcut, branch = self.align(shortcut, branch)
-        # The plain sum is no module of its own: a call of one costs more than the sum.
-        y = self._sum(shortcut, branch) if self.merge is None else self.merge(shortcut, branch)
-        return y if self.post is None else self.post(y)
-
-    def _sum(self, shortcut: Tensor, branch: Tensor) -> Tensor:
-        if shortcut.shape != branch.shape:
+        y: Tensor
+        if self.merge is not None:
+            y = self.merge(shortcut, branch)
+        elif shortcut.shape == branch.shape:
+            y = shortcut + branch
+        else:
             # The body tells channels from tokens, which the shapes alone cannot.
-            dims = dims_of(self.body, shortcut.ndim)
-            raise cannot_add(shortcut.shape, branch.shape, dims)
-        return shortcut + branch
+            raise cannot_add(shortcut.shape, branch.shape, dims_of(self.body, x.ndim))
+        if self.post is not None:
+            y = self.post(y)
+        return y
 
-    def _branch(self, x: Tensor, context: tuple[Any, ...]) -> Tensor:
-        branch = run(self.body, x, context, self._overwrites)
-        if not isinstance(branch, Tensor):
-            raise SkipError(
-                f"The body ({type(self.body).__name__}) returns a {type(branch).__name__}, not a "
-                "tensor. Wrap it in a module that returns the one to be merged."
-            )
-        if branch is x and (self.gate is not None or self.drop is not None):
+    def _run_body(self, x: Tensor, context: tuple[Any, ...]) -> Any:
+        return run(self.body, x, context, self._overwrites)
+
+    def _run_shortcut(self, x: Tensor) -> Tensor:
+        assert self.shortcut is not None
+        shortcut: Tensor = run(self.shortcut, x, (), self._shortcut_overwrites)
+        return shortcut
+
+    def _weighed(self, x: Tensor, branch: Tensor) -> Tensor:
+        if branch is x:
             branch = x.clone()  # a body that hands its input on, and a gate that may write on it
         if self.gate is not None:
             branch = self.gate(branch)
-        return branch if self.drop is None else self.drop(branch)  # type: ignore[no-any-return]
+        if self.drop is not None:
+            branch = self.drop(branch)
+        return branch
+
+    def _no_tensor(self, output: object) -> SkipError:
+        return SkipError(
+            f"The body ({type(self.body).__name__}) returns a {type(output).__name__}, not a "
+            "tensor. Wrap it in a module that returns the one to be merged."
+        )
 
 
 def _check_modules(**parts: nn.Module | None) -> None:
