@@ -201,7 +201,8 @@ def _resident(which: str) -> int:
 
 def in_a_process(*job: Any) -> Any:
     command = [sys.executable, __file__, "--job", json.dumps(job)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.strip().splitlines()[-1])  # libraries print above it
 
 
 def machine() -> dict[str, Any]:
