@@ -508,3 +508,15 @@ def test_the_one_in_the_derivative_survives_a_thousand_layers(
     x, weights = torch.randn(3, 8, requires_grad=True), torch.randn(3, 8)
     (gradient,) = torch.autograd.grad(net(x), x, weights)
     assert torch.equal(gradient, weights if survives else torch.zeros(3, 8))
+
+
+@pytest.mark.parametrize("features", [None, 8])
+def test_ways_are_doubly_stochastic_though_parameters_are_bfloat16(features: int | None) -> None:
+    rule = skipway.nn.ManifoldHyperConnections(4, features=features, steps=100)
+    skipway.nn.Stack([nn.Identity()], rule)
+    for parameter in rule.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    _, _, mixed = rule.bfloat16().connections[0](torch.randn(3, 4, 8))
+    assert mixed.dtype == torch.float32
+    for axis in (-1, -2):
+        torch.testing.assert_close(mixed.sum(axis), torch.ones_like(mixed.sum(axis)))

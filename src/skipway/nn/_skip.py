@@ -87,7 +87,8 @@ class Skip(nn.Module):
         self.post = post
         self._overwrites = overwrites_input(body)
         self._safe = self._overwrites is False
-        self._shortcut_overwrites = overwrites_input(self.shortcut or nn.Identity())
+        passed = nn.Identity() if self.shortcut is None else self.shortcut
+        self._shortcut_overwrites = overwrites_input(passed)
 
     def forward(self, x: Tensor, *context: Any) -> Tensor:
         """Return the two sides merged; `context` goes to the body."""

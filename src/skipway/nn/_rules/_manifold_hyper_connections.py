@@ -145,14 +145,17 @@ class _Connection(nn.Module):
         return ways[0].to(streams.dtype), ways[1].to(streams.dtype), ways[2].to(streams.dtype)
 
     def _logits(self, streams: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        # In bfloat16, should the parameters be, sums of a row would be off by a percent.
+        wide = torch.promote_types(self.res.dtype, torch.float32)
+        own = self.pre.to(wide), self.post.to(wide), self.res.to(wide)
         if self.weight is None or self.scales is None:
-            return self.pre, self.post, self.res
-        flat = streams.flatten(-2)
+            return own
+        flat = streams.flatten(-2).to(wide)
         # The norm is one factor a position, so it may follow the product, which makes it small.
-        told = (flat.to(self.weight.dtype) @ self.weight) / rms(flat, self.eps)
-        n, (pre, post, res) = self.n, self.scales.unbind()
+        told = (flat @ self.weight.to(wide)) / rms(flat, self.eps)
+        n, (pre, post, res) = self.n, self.scales.to(wide).unbind()
         return (
-            pre * told[..., :n] + self.pre,
-            post * told[..., n : 2 * n] + self.post,
-            res * told[..., 2 * n :].reshape(*told.shape[:-1], n, n) + self.res,
+            pre * told[..., :n] + own[0],
+            post * told[..., n : 2 * n] + own[1],
+            res * told[..., 2 * n :].reshape(*told.shape[:-1], n, n) + own[2],
         )
