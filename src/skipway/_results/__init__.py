@@ -1,0 +1,55 @@
+"""What the verbs return: frozen dataclasses of plain numbers and words.
+
+```
+diagnose ─► Diagnosis ── layers: LayerReading, findings: Finding, skips: SkipConnection
+rewire   ─► Rewiring  ── plan: Plan ── skips: PlannedSkip
+compare  ─► Comparison ─ variants: Variant ── runs: Run
+cure     ─► Cure      ── a Diagnosis before and after, Rewirings, a Comparison
+```
+Every one prints itself, shows itself in a notebook, turns into plain data and back, and saves
+itself as `.json` or as a page, `.html`. Words in results may carry `backticks` around names of
+code; numbers in them are already written for a reader.
+"""
+
+from __future__ import annotations
+
+from ._comparison import Answer, Comparison, Interval, Run, Variant
+from ._cure import Cure
+from ._diagnosis import (
+    CAUSES,
+    Cause,
+    Diagnosis,
+    Finding,
+    Kind,
+    LayerReading,
+    SkipConnection,
+    State,
+    Treatment,
+)
+from ._read import RESULTS, read
+from ._result import Result
+from ._rewiring import Plan, PlannedSkip, Rewiring
+
+__all__ = [
+    "CAUSES",
+    "RESULTS",
+    "Answer",
+    "Cause",
+    "Comparison",
+    "Cure",
+    "Diagnosis",
+    "Finding",
+    "Interval",
+    "Kind",
+    "LayerReading",
+    "Plan",
+    "PlannedSkip",
+    "Result",
+    "Rewiring",
+    "Run",
+    "SkipConnection",
+    "State",
+    "Treatment",
+    "Variant",
+    "read",
+]

@@ -1,0 +1,62 @@
+"""What every result can do: print itself, show itself, turn into data and back, be saved."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from .. import report
+from .._errors import RunError, SkipwayError
+from .._files import write_text
+from .._plain import from_plain, to_plain
+
+R = TypeVar("R", bound="Result")
+
+
+class Result:
+    """What every result can do."""
+
+    kind_of_result: ClassVar[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data that JSON can hold."""
+        return {"result": self.kind_of_result, **to_plain(self)}
+
+    @classmethod
+    def from_dict(cls: type[R], data: dict[str, Any]) -> R:
+        """Rebuild the result that `to_dict` turned into data.
+
+        Raises:
+            RunError: the data is of another result or another version.
+        """
+        data = dict(data)
+        found = data.pop("result", cls.kind_of_result)
+        if found != cls.kind_of_result:
+            raise RunError(f"The data holds a {found}, not a {cls.kind_of_result}.")
+        result: R = from_plain(cls, data)
+        return result
+
+    def save(self, path: str | Path) -> Path:
+        """Write the result as a self-contained page (`.html`) or as data (`.json`).
+
+        Returns:
+            The path written. The file appears whole or not at all.
+
+        Raises:
+            SkipwayError: the name ends in neither, or the place cannot be written.
+        """
+        path = Path(path)
+        if path.suffix == ".json":
+            text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
+        elif path.suffix in (".html", ".htm"):
+            text = report.page(self.to_dict())
+        else:
+            raise SkipwayError(f"{path.name!r} ends in neither .html nor .json; name one of them.")
+        return write_text(path, text)
+
+    def __str__(self) -> str:
+        return report.text(self.to_dict())
+
+    def _repr_html_(self) -> str:
+        return report.figure(self.to_dict())
