@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from ._forward import Features, expand
-from ._matrix import Workspace, longest, mask, pieces, scale_shift_relu, to_image, to_rows
+from ._matrix import Workspace, cut, longest, mask, pieces, scale_shift_relu, to_image, to_rows
 from ._plan import Plan, Step
 
 
@@ -39,6 +39,13 @@ class Pass:
     gradient: Tensor
     space: Workspace
     raw: Tensor | None = None
+    _units: tuple[Tensor, Tensor] | None = None
+
+    def units(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Return zeros and ones, a mean and a deviation that change nothing."""
+        if self._units is None or self._units[0].shape != like.shape:
+            self._units = torch.zeros_like(like), torch.ones_like(like)
+        return self._units
 
 
 def backward_layers(work: Pass, parameters: list[Tensor], needs: list[bool]) -> list[Any]:
@@ -58,17 +65,17 @@ def backward_layers(work: Pass, parameters: list[Tensor], needs: list[bool]) -> 
 
 
 def project(work: Pass, columns: slice, out: Tensor) -> Tensor:
-    """Write the gradient of the features in these columns into `out`."""
-    plan, inverse = work.plan, work.features.inverse[columns]
+    """Return the gradient of the features in these columns; `out` is memory of that shape."""
+    inverse = work.features.inverse[columns]
     inside = work.space.take("inside", *out.shape)
     inside.copy_(work.features.normalised[:, columns])
     out.copy_(work.gradient[:, columns])
-    product, total = norm_sums(out, inside, torch.zeros_like(inverse), torch.ones_like(inverse))
-    out.addcmul_(inside, product.mul_(-1 / plan.rows)).sub_(total.mul_(1 / plan.rows))
-    out.mul_(inverse)
-    if work.raw is not None:
-        out.add_(work.raw[:, columns])
-    return out
+    zero, one = work.units(inverse)
+    # Of features that are normalised already, with `inverse` in the place of the weight.
+    new: Tensor = torch.ops.aten.native_batch_norm_backward(
+        out, inside, inverse, None, None, zero, one, True, 0.0, [True, False, False]
+    )[0]
+    return new if work.raw is None else new.add_(work.raw[:, columns])
 
 
 def _bottleneck(
@@ -79,28 +86,15 @@ def _bottleneck(
     y = _output_of(work, step, own, index)
     slope = scale2 * inverse
     a = work.space.take("second", *y.shape)
-    scale_shift_relu(y, slope, shift2 - mean * slope, a)
+    scale_shift_relu(y, slope, torch.addcmul(shift2, mean, slope, value=-1), a)
     da, dweight = _convolution(work, step, a, weight, needs[5])
-    dscale2, dshift2 = _through_relu(da, a, y, mean, inverse)
-    back = norm_backward(scale2, mean, inverse, dscale2, dshift2, y)
+    dscale2, dshift2 = norm_sums(mask(da, a), y, scale2, mean, inverse)
+    back = norm_backward(slope, mean, inverse, dscale2, dshift2, y)
     matrix = expansion.flatten(1)
     dscale, dshift, dmatrix = _reduce(
         work, step.read, (da, y, *back), scale, shift, matrix, needs[2]
     )
     return [dscale, dshift, _like(dmatrix, expansion), dscale2, dshift2, dweight]
-
-
-def _through_relu(
-    da: Tensor, a: Tensor, y: Tensor, mean: Tensor, inverse: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Mask `da` in place; return the gradients of scale and shift of the norm before the ReLU."""
-    dscale, dshift = torch.zeros_like(mean), torch.zeros_like(mean)
-    for piece in pieces(*a.shape):
-        mask(da[piece], a[piece])
-        more = norm_sums(da[piece], y[piece], mean, inverse)
-        dscale += more[0]
-        dshift += more[1]
-    return dscale, dshift
 
 
 def _output_of(work: Pass, step: Step, own: list[Tensor], index: int) -> Tensor:
@@ -130,24 +124,28 @@ def _reduce(
     da, y, slope, tilt, offset = behind_norm
     inside, gradient = work.features.normalised[:, read], work.gradient[:, read]
     rows, columns = inside.shape
-    dmatrix = torch.zeros_like(matrix) if needs_weight else None
-    dscale, dshift = torch.zeros_like(scale), torch.zeros_like(shift)
-    size = longest(rows, columns)
+    dmatrix = torch.empty_like(matrix) if needs_weight else None
+    size, sums = longest(rows, columns), []
     memory = work.space.take("dy", size, y.shape[1])
     activation = work.space.take("activation", size, columns)
     behind = work.space.take("behind", size, columns)
-    for piece in pieces(rows, columns):
-        z, d = activation[: piece.stop - piece.start], behind[: piece.stop - piece.start]
-        scale_shift_relu(inside[piece], scale, shift, z)
-        dy = torch.addcmul(offset, y[piece], tilt, out=memory[: len(z)]).addcmul_(da[piece], slope)
+    for number, piece in enumerate(pieces(rows, columns)):
+        count = slice(0, piece.stop - piece.start)
+        z, d, dy = (cut(each, count) for each in (activation, behind, memory))
+        x = cut(inside, piece)
+        torch.addcmul(shift, x, scale, out=z).relu_()
+        torch.addcmul(offset, cut(y, piece), tilt, out=dy).addcmul_(cut(da, piece), slope)
         if dmatrix is not None:
-            dmatrix.addmm_(dy.t(), z)
-        torch.mm(dy, matrix, out=d)
-        mask(d, z)
-        dshift += d.sum(0)
-        dscale += torch.mul(d, inside[piece], out=z).sum(0)
-        gradient[piece].addcmul_(d, scale)
-    return dscale, dshift, dmatrix
+            dmatrix.addmm_(dy.t(), z, beta=min(number, 1))
+        mask(torch.mm(dy, matrix, out=d), z)
+        sums += [d.sum(0), torch.mul(d, x, out=z).sum(0)]
+        cut(gradient, piece).addcmul_(d, scale)
+    return total(sums[1::2]), total(sums[::2]), dmatrix
+
+
+def total(parts: list[Tensor]) -> Tensor:
+    """Add up what the pieces gave."""
+    return parts[0] if len(parts) == 1 else torch.stack(parts).sum(0)
 
 
 def _single(work: Pass, step: Step, own: list[Tensor], needs: list[bool]) -> list[Tensor | None]:
@@ -168,7 +166,7 @@ def _convolution(
     """Go back through a layer's last convolution, beginning at its own features."""
     plan, convolution = work.plan, step.layer.convolutions[-1]
     new = work.space.take("new", plan.rows, weight.shape[0])
-    project(work, step.write, new)
+    new = project(work, step.write, new)
     ones = [1] * len(plan.sizes)
     if weight.dim() == 4:  # oneDNN would do it for each of the two products
         weight = weight.contiguous(memory_format=torch.channels_last)
@@ -188,34 +186,27 @@ def _convolution(
     return to_rows(da), dweight
 
 
-def norm_sums(gradient: Tensor, y: Tensor, mean: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor]:
+def norm_sums(
+    gradient: Tensor, y: Tensor, scale: Tensor, mean: Tensor, inverse: Tensor
+) -> tuple[Tensor, Tensor]:
     """Return `Σ gradient · ŷ` and `Σ gradient` of each channel, both in one pass."""
     _, dscale, dshift = torch.ops.aten.native_batch_norm_backward(
-        gradient,
-        y,
-        torch.ones_like(mean),
-        None,
-        None,
-        mean,
-        inverse,
-        True,
-        0.0,
-        [False, True, True],
+        gradient, y, scale, None, None, mean, inverse, True, 0.0, [False, True, True]
     )
     return dscale, dshift
 
 
 def norm_backward(
-    scale: Tensor, mean: Tensor, inverse: Tensor, dscale: Tensor, dshift: Tensor, y: Tensor
+    slope: Tensor, mean: Tensor, inverse: Tensor, dscale: Tensor, dshift: Tensor, y: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return `slope`, `tilt` and `offset` of `dy = slope · gradient + tilt · y + offset`.
 
-    That is the backward of batch norm, `scale · inverse · (g − mean(g) − ŷ · mean(g ŷ))` with
-    `ŷ = (y − mean) · inverse`, sorted by what it multiplies.
+    That is the backward of batch norm, `slope · (g − mean(g) − ŷ · mean(g ŷ))` with
+    `slope = scale · inverse` and `ŷ = (y − mean) · inverse`, sorted by what it multiplies.
     """
-    slope = scale * inverse
-    tilt = slope * inverse * dscale * (-1 / y.shape[0])
-    return slope, tilt, slope * dshift * (-1 / y.shape[0]) - mean * tilt
+    share = slope * (-1 / y.shape[0])
+    tilt = share * inverse * dscale
+    return slope, tilt, torch.addcmul(share * dshift, mean, tilt, value=-1)
 
 
 def _like(matrix: Tensor | None, weight: Tensor) -> Tensor | None:

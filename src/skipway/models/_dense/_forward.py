@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ._matrix import Workspace, longest, moments, pieces, scale_shift_relu, to_image, to_rows
+from ._matrix import Workspace, cut, longest, moments, pieces, scale_shift_relu, to_image, to_rows
 from ._plan import Plan, Step
 
 CONVOLVE: tuple[Any, ...] = (F.conv1d, F.conv2d, F.conv3d)
@@ -73,10 +73,11 @@ def expand(
     """Write `relu(normalised * scale + shift) W'` into `out`, piece by piece."""
     rows, columns = normalised.shape
     memory = space.take("activation", longest(rows, columns), columns)
+    across = weight.t()
     for piece in pieces(rows, columns):
-        part = memory[: piece.stop - piece.start]
-        scale_shift_relu(normalised[piece], scale, shift, part)
-        torch.mm(part, weight.t(), out=out[piece])
+        z = memory[: piece.stop - piece.start]
+        torch.addcmul(shift, cut(normalised, piece), scale, out=z).relu_()
+        torch.mm(z, across, out=cut(out, piece))
 
 
 def _bottleneck(
@@ -96,12 +97,12 @@ def _bottleneck(
         else space.take("bottleneck", plan.rows, columns)
     )
     expand(inside[:, step.read], scale, shift, expansion.flatten(1), y, space)
-    mean, variance = moments(to_image(y, plan.batch, plan.sizes))
+    mean, variance = moments(y)
     update(norm, mean, variance * unbiasing(plan.rows))
     inverse = (variance + norm.eps).rsqrt_()
     scale = scale2 * inverse
     a = space.take("second", plan.rows, columns)
-    scale_shift_relu(y, scale, shift2 - mean * scale, a)
+    scale_shift_relu(y, scale, torch.addcmul(shift2, mean, scale, value=-1), a)
     features.statistics += [mean, inverse]
     features.bottlenecks += [y] if keep else []
     return _convolve(plan, step, a, weight)
@@ -131,11 +132,12 @@ def _convolve(plan: Plan, step: Step, rows: Tensor, weight: Tensor) -> Tensor:
 def _add(plan: Plan, features: Features, image: Tensor, columns: slice, raw: Tensor | None) -> None:
     """Write new features into the buffer, normalised, and remember how."""
     rows = to_rows(image)
-    mean, variance = moments(to_image(rows, plan.batch, plan.sizes))
+    mean, variance = moments(rows)
     inverse = (variance + plan.eps).rsqrt_()
     features.mean[columns], features.variance[columns] = mean, variance
     features.inverse[columns] = inverse
-    torch.addcmul(-mean * inverse, rows, inverse, out=features.normalised[:, columns])
+    shift = mean.mul_(inverse).neg_()
+    torch.addcmul(shift, rows, inverse, out=features.normalised[:, columns])
     if raw is not None:
         to_rows(raw)[:, columns] = rows
 

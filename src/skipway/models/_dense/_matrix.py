@@ -6,14 +6,16 @@ are worked on in pieces that stay in the cache.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 # Floats that one thread works on at a time. Smaller pieces stay closer to the core, larger ones
 # need fewer calls; measured with benchmarks/speed/dense_block.py.
-_PIECE = 1 << 19
+_PIECE = 1 << 18
 
 
 class Workspace:
@@ -31,20 +33,26 @@ class Workspace:
     def take(self, slot: str, rows: int, columns: int) -> Tensor:
         """Return a matrix of any content; it is the slot's until the next call for it."""
         memory = self._slots.get(slot)
+        if memory is not None and memory.shape == (rows, columns):
+            return memory
         if memory is None or memory.numel() < rows * columns:
-            memory = self._like.new_empty(rows * columns)
-            self._slots[slot] = memory
-        return memory[: rows * columns].view(rows, columns)
+            memory = self._slots[slot] = self._like.new_empty(rows, columns)
+            return memory
+        return memory.as_strided((rows, columns), (columns, 1))
 
 
 def to_rows(image: Tensor) -> Tensor:
     """Return `(batch, channels, *sizes)` as a matrix; a view where the channels lie last."""
-    return image.movedim(1, -1).reshape(-1, image.shape[1])
+    channels = image.shape[1]
+    if image.stride() == _channels_last(image.shape[0], channels, image.shape[2:]):
+        return image.as_strided((image.numel() // channels, channels), (channels, 1))
+    return image.movedim(1, -1).reshape(-1, channels)
 
 
 def to_image(rows: Tensor, batch: int, sizes: tuple[int, ...]) -> Tensor:
-    """Return a matrix as `(batch, channels, *sizes)`, a view with the channels last."""
-    return rows.view(batch, *sizes, rows.shape[1]).movedim(-1, 1)
+    """Return a contiguous matrix as `(batch, channels, *sizes)`, a view with the channels last."""
+    channels = rows.shape[1]
+    return rows.as_strided((batch, channels, *sizes), _channels_last(batch, channels, sizes))
 
 
 def new_image(like: Tensor, batch: int, channels: int, sizes: tuple[int, ...]) -> Tensor:
@@ -53,39 +61,49 @@ def new_image(like: Tensor, batch: int, channels: int, sizes: tuple[int, ...]) -
     Autograd refuses to change a view in place when a function returned it, and a ReLU in place is
     what often follows.
     """
-    strides: list[int] = []
-    step = channels
-    for size in reversed(sizes):
-        strides.insert(0, step)
-        step *= size
-    return like.new_empty_strided((batch, channels, *sizes), (step, 1, *strides))
+    strides = _channels_last(batch, channels, sizes)
+    return like.new_empty_strided((batch, channels, *sizes), strides)
 
 
-def pieces(rows: int, columns: int, unit: int = 1) -> Iterator[slice]:
+def _channels_last(batch: int, channels: int, sizes: Sequence[int]) -> tuple[int, ...]:
+    """Return the strides of an image whose channels lie last."""
+    strides = [channels * math.prod(sizes[axis + 1 :]) for axis in range(len(sizes))]
+    return (channels * math.prod(sizes), 1, *strides)
+
+
+def pieces(rows: int, columns: int, unit: int = 1) -> tuple[slice, ...]:
     """Cut the rows into pieces of a size that suits the cache, each a multiple of `unit`."""
-    size = _PIECE * torch.get_num_threads() // columns
-    size = max(unit, size // unit * unit)
-    for start in range(0, rows, size):
-        yield slice(start, min(start + size, rows))
+    return _pieces(rows, columns, unit, _PIECE * torch.get_num_threads())
+
+
+@functools.lru_cache(maxsize=1024)
+def _pieces(rows: int, columns: int, unit: int, floats: int) -> tuple[slice, ...]:
+    size = max(unit, floats // columns // unit * unit)
+    return tuple(slice(start, min(start + size, rows)) for start in range(0, rows, size))
 
 
 def longest(rows: int, columns: int, unit: int = 1) -> int:
     """Return how many rows the largest piece has."""
-    first = next(pieces(rows, columns, unit))
+    first = pieces(rows, columns, unit)[0]
     size: int = first.stop - first.start
     return size
+
+
+def cut(matrix: Tensor, piece: slice) -> Tensor:
+    """Return the rows of a piece; for all rows the matrix itself, which saves a call."""
+    return matrix if piece.stop - piece.start == matrix.shape[0] else matrix[piece]
 
 
 def scale_shift_relu(x: Tensor, scale: Tensor, shift: Tensor, out: Tensor) -> Tensor:
     """Return `relu(x * scale + shift)`, written into `out`."""
     for piece in pieces(*x.shape):
-        torch.addcmul(shift, x[piece], scale, out=out[piece]).relu_()
+        torch.addcmul(shift, cut(x, piece), scale, out=cut(out, piece)).relu_()
     return out
 
 
-def moments(image: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each channel's mean and biased variance over the batch and all positions."""
-    mean, variance = torch.batch_norm_update_stats(image, None, None, 0.0)
+def moments(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each channel's mean and biased variance over all rows."""
+    mean, variance = torch.batch_norm_update_stats(rows, None, None, 0.0)
     return mean, variance
 
 

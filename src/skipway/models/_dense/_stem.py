@@ -89,7 +89,7 @@ class _Stem(torch.autograd.Function):
     def forward(ctx: Any, stem: Stem, c: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         norm = stem.norm
         rows = to_rows(c)
-        mean, variance = moments(c)
+        mean, variance = moments(rows)
         update(norm, mean, variance * unbiasing(rows.shape[0]))
         inverse = (variance + norm.eps).rsqrt_()
         ctx.pool = stem.pool
@@ -106,9 +106,11 @@ class _Stem(torch.autograd.Function):
         c, weight, bias, mean, inverse = ctx.saved_tensors
         z = _activated(c, weight, bias, mean, inverse)
         d = mask(_unpool(ctx.pool, gradient, z), z)
-        dweight, dbias = norm_sums(d, c, mean, inverse)
-        slope, tilt, offset = norm_backward(weight, mean, inverse, dweight, dbias, to_rows(c))
-        rows = to_rows(d).mul_(slope).addcmul_(to_rows(c), tilt).add_(offset)
+        inside, rows = to_rows(c), to_rows(d)
+        dweight, dbias = norm_sums(rows, inside, weight, mean, inverse)
+        slope = weight * inverse
+        _, tilt, offset = norm_backward(slope, mean, inverse, dweight, dbias, inside)
+        torch.addcmul(offset, rows, slope, out=rows).addcmul_(inside, tilt)
         return None, to_image(rows, c.shape[0], tuple(c.shape[2:])), dweight, dbias
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ._backward import Pass
+from ._backward import Pass, total
 from ._matrix import (
     Workspace,
     longest,
@@ -92,7 +92,7 @@ def _backward_transition(
     size = longest(plan.rows, plan.width, unit)
     activation = work.space.take("activation", size, plan.width)
     behind = work.space.take("behind", size, plan.width)
-    dscale, dshift = torch.zeros_like(scale), torch.zeros_like(shift)
+    sums = []
     for piece in pieces(plan.rows, plan.width, unit):
         images = slice(piece.start // unit, piece.stop // unit)
         z, d = activation[: piece.stop - piece.start], behind[: piece.stop - piece.start]
@@ -100,10 +100,9 @@ def _backward_transition(
         pooled = rows[images.start * small : images.stop * small] @ matrix
         _spread(pooled.mul_(0.5 ** len(plan.sizes)), d, plan.sizes)
         mask(d, z)
-        dshift += d.sum(0)
-        dscale += torch.mul(d, inside[piece], out=z).sum(0)
+        sums += [d.sum(0), torch.mul(d, inside[piece], out=z).sum(0)]
         torch.mul(d, scale, out=work.gradient[piece])
-    return [dscale, dshift, dweight]
+    return [total(sums[1::2]), total(sums[::2]), dweight]
 
 
 def _spread(pooled: Tensor, out: Tensor, sizes: tuple[int, ...]) -> None:
