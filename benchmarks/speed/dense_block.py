@@ -3,25 +3,19 @@
     python benchmarks/speed/dense_block.py [ROUNDS] [--only WORD]
 
 Every round runs all rivals one after the other, so a ratio compares neighbours in time; the numbers
-are medians over the rounds. Each thread count and each peak has a process of its own. The result
-goes to dense_block.json; with --only, the cases whose name holds WORD are measured again.
+are medians over the rounds, and the least. Each thread count and each peak has a process of its
+own. The result goes to dense_block.json; with --only, the cases whose name holds WORD are measured
+again.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
-import ctypes
-import gc
-import importlib.metadata
 import importlib.util
 import json
 import os
-import platform
-import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +24,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+
+from measure import against, alternate, in_a_process, machine, peak_megabytes, saved_bytes
+
+from oracle import torchvision
 from skipway import models
 
 STEPS = (
@@ -39,24 +39,6 @@ STEPS = (
 )
 INFERENCE = ("densenet121 inference, 1x3x224x224", "densenet121 inference, 8x3x224x224")
 LAST = torch.channels_last
-
-
-def torchvision_networks() -> Any:
-    """Return torchvision.models; operators that do not fit this torch are declared, not run."""
-    spec = importlib.util.find_spec("torchvision")
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    for compiled in Path(spec.submodule_search_locations[0]).glob("_C*.so"):
-        try:
-            torch.ops.load_library(str(compiled))
-        except OSError:
-            global declared  # must live as long as the operators
-            declared = torch.library.Library("torchvision", "FRAGMENT")
-            for name in ("nms", "qnms"):
-                declared.define(f"{name}(Tensor dets, Tensor scores, float threshold) -> Tensor")
-    from torchvision import models as networks
-
-    return networks
 
 
 def small_images(network: nn.Module) -> nn.Module:
@@ -69,15 +51,13 @@ def small_images(network: nn.Module) -> nn.Module:
 
 
 def one_block(memory_efficient: bool) -> nn.Module:
-    block: nn.Module = torchvision_networks().densenet._DenseBlock(
-        64, 24, 4, 12, 0.0, memory_efficient
-    )
+    block: nn.Module = torchvision.models.densenet._DenseBlock(64, 24, 4, 12, 0.0, memory_efficient)
     return block
 
 
 def rivals(case: str) -> tuple[dict[str, nn.Module], Tensor]:
     """Build the networks of a case with the same weights, and its input."""
-    tv = torchvision_networks()
+    tv: Any = torchvision.models
     timm: Any = None
     if importlib.util.find_spec("timm"):
         import timm
@@ -140,85 +120,25 @@ def runs(case: str) -> dict[str, Callable[[], Any]]:
 
 def measure_time(case: str, threads: int, rounds: int) -> dict[str, Any]:
     torch.set_num_threads(threads)
-    every = runs(case)
-    seconds: dict[str, list[float]] = {name: [] for name in every}
-    for turn in range(rounds + 1):
-        for name, run in every.items():
-            start = time.perf_counter()
-            run()
-            if turn:
-                seconds[name].append(time.perf_counter() - start)
-    base = seconds["torchvision"]
-    return {
-        name: {
-            "ms": round(1e3 * statistics.median(each), 1),
-            "times as fast as torchvision": round(
-                statistics.median(one / two for one, two in zip(base, each, strict=True)), 2
-            ),
-        }
-        for name, each in seconds.items()
-    }
+    return against(alternate(runs(case), rounds), "torchvision")
 
 
 def measure_saved(case: str) -> dict[str, float]:
     """Return the megabytes that each rival's forward keeps, parameters aside."""
     nets, x = rivals(case)
+    last = x.contiguous(memory_format=LAST)
     found = {}
     for name, net in nets.items():
-        own = {each.untyped_storage().data_ptr() for each in net.parameters()}
-        kept: dict[int, int] = {}
-
-        def remember(tensor: Tensor, own: Any = own, kept: Any = kept) -> Tensor:
-            storage = tensor.untyped_storage()
-            if storage.data_ptr() not in own:
-                kept[storage.data_ptr()] = storage.nbytes()
-            return tensor.detach()
-
-        given = x.contiguous(memory_format=LAST) if "channels_last" in name else x
-        with torch.autograd.graph.saved_tensors_hooks(remember, lambda tensor: tensor):
-            out = net(given)
-        found[name] = round(sum(kept.values()) / 1e6, 1)
-        del out
+        given = last if "channels_last" in name else x
+        kept = saved_bytes(lambda net=net, given=given: net(given), net.parameters())
+        found[name] = round(kept / 1e6, 1)
     return found
 
 
 def measure_peak(case: str, name: str) -> float:
-    """Return the megabytes by which one step raises this process's resident memory (Linux)."""
+    """Return the megabytes by which one step raises this process's resident memory."""
     torch.set_num_threads(1)
-    run = runs(case)[name]  # what the other networks held goes with their steps
-    gc.collect()
-    ctypes.CDLL("libc.so.6").malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    before = _resident("VmRSS")
-    run()
-    return round((_resident("VmHWM") - before) / 1024, 1)
-
-
-def _resident(which: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(which))
-
-
-def in_a_process(*job: Any) -> Any:
-    command = [sys.executable, __file__, "--job", json.dumps(job)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.strip().splitlines()[-1])  # libraries print above it
-
-
-def machine() -> dict[str, Any]:
-    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    names = [line.split(":")[1].strip() for line in info.splitlines() if "model name" in line]
-    versions = {}
-    for package in ("torch", "torchvision", "timm"):
-        spec = importlib.util.find_spec(package)
-        versions[package] = importlib.metadata.version(package) if spec else None
-    return {
-        "machine": names[0] if names else platform.processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "load before": os.getloadavg()[0],
-        "python": platform.python_version(),
-        **versions,
-    }
+    return peak_megabytes(runs(case)[name])  # what the other networks held goes with their steps
 
 
 def main(rounds: int, only: str) -> None:
@@ -227,13 +147,13 @@ def main(rounds: int, only: str) -> None:
     for case in (*STEPS, *INFERENCE):
         if only not in case:
             continue
-        found: dict[str, Any] = {**machine(), "rounds": rounds}
+        found: dict[str, Any] = {**machine("torchvision", "timm"), "rounds": rounds}
         for threads in (1, 2):
-            found[f"{threads} threads"] = in_a_process("time", case, threads, rounds)
+            found[f"{threads} threads"] = in_a_process(__file__, "time", case, threads, rounds)
         if case in STEPS:
-            found["saved for the backward, MB"] = in_a_process("saved", case)
+            found["saved for the backward, MB"] = in_a_process(__file__, "saved", case)
             found["peak of one step, MB"] = {
-                name: in_a_process("peak", case, name) for name in found["1 threads"]
+                name: in_a_process(__file__, "peak", case, name) for name in found["1 threads"]
             }
         result[case] = {**found, "load after": os.getloadavg()[0]}
         print(json.dumps({case: result[case]}, indent=1), flush=True)

@@ -56,6 +56,7 @@ class DenseBlock(ChoosesPath):
 
     def run_modules(self, x: Tensor) -> Tensor:
         """Return `(batch, width + count * growth, height, width)`."""
+        # What `skipway.nn.Dense` does, without its check of shapes, which torch.fx cannot trace.
         features = [x]
         for layer in self.children():
             features.append(layer(torch.cat(features, 1)))

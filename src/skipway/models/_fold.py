@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from .._errors import SkipError
 from ..nn import Add, Merge
 from ..nn._fit import cannot_add
+from ._ordinary import is_watched
 from ._residual_block import ResidualBlock
 from ._resnet import ResNet
 
@@ -102,17 +103,11 @@ def _may_fold(owner: nn.Module, convolution: str, norm: str, uses: Counter[int])
     first, second = owner._modules.get(convolution), owner._modules.get(norm)
     if type(first) not in _CONVOLUTIONS or type(second) not in _NORMS:
         return False
+    assert first is not None
     assert isinstance(second, nn.modules.batchnorm._BatchNorm)
     if second.running_mean is None or second.running_var is None:
         return False
-    return not any(uses[id(part)] > 1 or _is_watched(part) for part in (first, second))
-
-
-def _is_watched(module: nn.Module | None) -> bool:
-    """Would calling this module do more than its class says?"""
-    assert module is not None
-    hooks = (module._forward_hooks, module._forward_pre_hooks)
-    return any(hooks) or "forward" in module.__dict__
+    return not any(uses[id(part)] > 1 or is_watched(part) for part in (first, second))
 
 
 def _fold_pair(owner: nn.Module, convolution: str, norm: str) -> None:
@@ -151,8 +146,8 @@ def _add_in_place(model: nn.Module) -> None:
 
 def _may_add_in_place(block: ResidualBlock) -> bool:
     """Is the sum a plain one, and the branch a tensor that a convolution has just made?"""
-    if type(block.add) is not Add or _is_watched(block.add):
+    if type(block.add) is not Add or is_watched(block.add):
         return False
     end, before = block.branch_end(), block.get_submodule(block.folds[-1][0])
     convolved = nn.Conv2d in (type(end), type(before) if type(end) is nn.Identity else None)
-    return convolved and not _is_watched(end) and not _is_watched(before)
+    return convolved and not is_watched(end) and not is_watched(before)

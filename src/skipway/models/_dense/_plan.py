@@ -13,9 +13,8 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import forward_ad
-from torch.nn.modules import module as torch_module
 
+from .._ordinary import is_watched, unusual_norm, unusual_surroundings
 from ._parts import CONVOLUTIONS, Layer, Tail, read_layers
 
 Memory = Literal["fast", "lean", "plain"]
@@ -87,7 +86,7 @@ def make_plan(block: nn.Module, tail: Tail | None, x: Tensor, *, prepend: bool =
     norms += [tail.norm] if tail is not None else []
     training = _mode(norms)
     for norm in norms:
-        check_norm(norm, training)
+        check_norm(norm)
     check_layers(layers, x.shape[1], x.dim() - 2)
     steps, given, width = _steps(layers, x.shape[1], prepend)
     eps = _shared_eps(layers, tail, training)
@@ -97,26 +96,12 @@ def make_plan(block: nn.Module, tail: Tail | None, x: Tensor, *, prepend: bool =
 
 
 def check_surroundings(x: Tensor) -> None:
-    if torch._C._get_tracing_state() is not None:
-        raise Refused("torch.jit is tracing")
-    if type(x) not in (Tensor, nn.Parameter):
-        raise Refused(f"the input is a {type(x).__name__}, not a plain tensor")
-    if torch._C._len_torch_dispatch_stack() or torch._C._functorch.peek_interpreter_stack():
-        raise Refused("a transform or a dispatch mode is active")
-    if forward_ad._current_level >= 0:
-        raise Refused("forward-mode differentiation is active")
-    if torch.is_autocast_enabled(x.device.type):
-        raise Refused("autocast is on")
+    """Raise `Refused` where more than the numbers would be missed."""
+    if reason := unusual_surroundings(x):
+        raise Refused(reason)
 
 
 def _check_hooks(block: nn.Module, tail: Tail | None) -> None:
-    if (
-        torch_module._global_forward_hooks
-        or torch_module._global_forward_pre_hooks
-        or torch_module._global_backward_hooks
-        or torch_module._global_backward_pre_hooks
-    ):
-        raise Refused("a hook on all modules is registered")
     for module in block._modules.values():
         if module is not None and any_watched(module):
             raise Refused(f"{_watched_name(block)} has a hook")
@@ -137,25 +122,12 @@ def _watched_name(block: nn.Module) -> str:
     return str(next(names))
 
 
-def is_watched(module: nn.Module) -> bool:
-    """Would calling this module do more than its class says?"""
-    return bool(
-        module._forward_hooks
-        or module._forward_pre_hooks
-        or module._backward_hooks
-        or module._backward_pre_hooks
-        or "forward" in module.__dict__
-    )
-
-
 def _check_input(x: Tensor, layers: tuple[Layer, ...]) -> None:
     dims = CONVOLUTIONS.index(type(layers[0].convolutions[0])) + 1
     if x.dim() != dims + 2:
         raise Refused(f"the input has {x.dim()} axes, not {dims + 2}")
     if x.dtype not in (torch.float32, torch.float64):
         raise Refused(f"the input is {str(x.dtype).removeprefix('torch.')}")
-    if x.device.type not in ("cpu", "cuda"):
-        raise Refused(f"the input is on {x.device.type}")
     if x.shape[0] * math.prod(x.shape[2:]) < 2:
         raise Refused("there is only one position, or none")
 
@@ -167,13 +139,10 @@ def _mode(norms: list[Any]) -> bool:
     return modes.pop()
 
 
-def check_norm(norm: Any, training: bool) -> None:
-    if norm.weight is None or norm.bias is None:
-        raise Refused("a norm has no weight or bias")
-    if norm.running_mean is None or norm.running_var is None or not norm.track_running_stats:
-        raise Refused("a norm keeps no running statistics")
-    if training and (norm.momentum is None or norm.num_batches_tracked is None):
-        raise Refused("a norm has momentum=None")
+def check_norm(norm: Any) -> None:
+    """Raise `Refused` where a norm is unusual."""
+    if reason := unusual_norm(norm):
+        raise Refused(f"a norm {reason}")
 
 
 def _steps(

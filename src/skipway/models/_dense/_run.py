@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .._ordinary import is_watched
 from .._paths import BlockPath
 from ._folded import infer
 from ._parts import Tail, read_tail
-from ._plan import Memory, Refused, is_watched, make_plan
+from ._plan import Memory, Refused, make_plan
 from ._stem import read_stem, run_stem
 from ._training import train
 

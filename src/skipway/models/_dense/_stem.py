@@ -49,7 +49,7 @@ def run_stem(stem: Stem, x: Tensor) -> Tensor:
     """Return what the stem makes of `x`, or raise `Refused`."""
     check_surroundings(x)
     norm, convolution = stem.norm, stem.convolution
-    check_norm(norm, norm.training)
+    check_norm(norm)
     parameters = [norm.weight, norm.bias, convolution.weight]
     if any(map(any_watched, stem.modules)):
         raise Refused("the stem has a hook")
