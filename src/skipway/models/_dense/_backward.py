@@ -99,7 +99,7 @@ def _bottleneck(
 
 def _output_of(work: Pass, step: Step, own: list[Tensor], index: int) -> Tensor:
     """Return the 1 × 1 convolution's output: kept, or computed again."""
-    if work.features.bottlenecks:
+    if index in work.features.bottlenecks:
         return work.features.bottlenecks[index]
     scale, shift, expansion = own[:3]
     y = work.space.take("bottleneck", work.plan.rows, expansion.shape[0])

@@ -27,7 +27,7 @@ class Features:
     Attributes:
         normalised: `(rows, width)`, every feature minus its mean, over its deviation.
         mean, variance, inverse: `(width,)` each; `inverse = 1 / sqrt(variance + eps)`.
-        bottlenecks: each layer's output of its 1 × 1 convolution, where it is kept.
+        bottlenecks: the outputs of 1 × 1 convolutions that are kept, by the layer's number.
         statistics: mean and inverse deviation of each bottleneck's channels.
     """
 
@@ -35,7 +35,7 @@ class Features:
     mean: Tensor
     variance: Tensor
     inverse: Tensor
-    bottlenecks: list[Tensor] = field(default_factory=list)
+    bottlenecks: dict[int, Tensor] = field(default_factory=dict)
     statistics: list[Tensor] = field(default_factory=list)
 
 
@@ -91,6 +91,8 @@ def _bottleneck(
     scale, shift, expansion, scale2, shift2, weight = own
     columns, norm = expansion.shape[0], step.layer.norms[1]
     inside = features.normalised
+    # From at most half as many channels it is computed again for less than it takes to keep.
+    keep = keep and 2 * expansion.shape[1] > columns
     y = (
         inside.new_empty(plan.rows, columns)
         if keep
@@ -104,7 +106,8 @@ def _bottleneck(
     a = space.take("second", plan.rows, columns)
     scale_shift_relu(y, scale, torch.addcmul(shift2, mean, scale, value=-1), a)
     features.statistics += [mean, inverse]
-    features.bottlenecks += [y] if keep else []
+    if keep:
+        features.bottlenecks[len(features.statistics) // 2 - 1] = y
     return _convolve(plan, step, a, weight)
 
 

@@ -36,11 +36,11 @@ class _DenseBlock(torch.autograd.Function):
         raw = new_image(x, plan.batch, plan.width, plan.sizes) if plan.tail is None else None
         features = forward(plan, x, parameters, keep=not lean, raw=raw)
         ctx.plan = plan
-        ctx.counts = (len(features.bottlenecks), len(features.statistics))
+        ctx.kept, ctx.statistics = tuple(features.bottlenecks), len(features.statistics)
         ctx.save_for_backward(
             features.normalised,
             features.inverse,
-            *features.bottlenecks,
+            *features.bottlenecks.values(),
             *features.statistics,
             *parameters,
         )
@@ -76,10 +76,10 @@ def _read_by_tail(plan: Plan, features: Features, parameters: list[Tensor]) -> T
 def _restore(ctx: Any, gradient: Tensor) -> tuple[Pass, list[Tensor]]:
     """Take what the forward has saved; nothing of it is changed, so it may run twice."""
     normalised, inverse, *rest = ctx.saved_tensors
-    kept, statistics = ctx.counts
+    kept, end = len(ctx.kept), len(ctx.kept) + ctx.statistics
     none = inverse.new_empty(0)
     features = Features(normalised, none, none, inverse)
-    features.bottlenecks = rest[:kept]
-    features.statistics = rest[kept : kept + statistics]
+    features.bottlenecks = dict(zip(ctx.kept, rest[:kept], strict=True))
+    features.statistics = rest[kept:end]
     work = Pass(ctx.plan, features, torch.empty_like(normalised), Workspace(gradient))
-    return work, rest[kept + statistics :]
+    return work, rest[end:]
