@@ -133,7 +133,10 @@ def _cut_off(seen: Probe, own: Mapping[str, str], weights: Mapping[str, Weight])
     found = []
     for unit in graph.units:
         weight = weights[own[unit.name]]
-        used = any(o == unit.node or graph.feeds(unit.node, o) for o in graph.outputs)
-        if weight.requires_grad and not weight.reached and (used or seen.cut is not None):
+        if (
+            weight.requires_grad
+            and not weight.reached
+            and (unit.node in graph.used or seen.cut is not None)
+        ):
             found.append(unit.name)
     return tuple(found)

@@ -43,8 +43,9 @@ def read_layers(
     weights = _weights(model, seen.gradients, held)
     first_name = _first_names(model)
     elasticity = {name: unit.alive / scale for name, unit in seen.units.items()}
+    highest = _highest_behind(seen.graph, elasticity)
     layers = tuple(
-        _reading(unit, seen, elasticity, scale, weights, moves, first_name)
+        _reading(unit, seen, elasticity, highest, scale, weights, moves, first_name)
         for unit in seen.graph.units
     )
     facts = Facts(
@@ -114,6 +115,7 @@ def _reading(
     unit: Unit,
     seen: Probe,
     elasticity: Mapping[str, float],
+    highest: Mapping[str, float],
     scale: float,
     weights: Mapping[str, Weight],
     moves: Mapping[str, Move] | None,
@@ -122,7 +124,7 @@ def _reading(
     raw, names = seen.units[unit.name], [first_name[name] for name in unit.parameters]
     weight = weights[names[0]]
     trainable = weight.requires_grad and weight.held
-    lost = _decades_lost(seen.graph, unit, elasticity, weight, raw)
+    lost = _decades_lost(elasticity[unit.name], highest[unit.name], weight, raw)
     move = None if moves is None else moves.get(names[0], _still(weight))
     return LayerReading(
         name=unit.name,
@@ -149,13 +151,22 @@ def _reading(
     )
 
 
-def _decades_lost(
-    graph: Graph, unit: Unit, elasticity: Mapping[str, float], weight: Weight, raw: UnitProbe
-) -> float:
+def _highest_behind(graph: Graph, elasticity: Mapping[str, float]) -> dict[str, float]:
+    """Return for each layer the highest elasticity from it to the loss, in one sweep back."""
+    best = [0.0] * len(graph.nodes)
+    found: dict[str, float] = {}
+    for index in reversed(range(len(graph.nodes))):
+        unit = graph.unit_at(index)
+        if unit is not None:
+            best[index] = found[unit.name] = max(best[index], elasticity[unit.name])
+        for source in graph.sources[index]:
+            best[source] = max(best[source], best[index])
+    return found
+
+
+def _decades_lost(own: float, highest: float, weight: Weight, raw: UnitProbe) -> float:
     if not raw.reached and not weight.requires_grad:
         return 0.0  # nothing before it learns, so no gradient was sent here
-    later = [u.name for u in graph.units if u is unit or graph.feeds(unit.node, u.node)]
-    highest, own = max(elasticity[name] for name in later), elasticity[unit.name]
     if raw.output == 0 and raw.gradient > 0 and own == 0:
         return 0.0  # it starts at zero: no signal yet to be sensitive to, but a gradient arrives
     if not math.isfinite(highest) or not math.isfinite(own):

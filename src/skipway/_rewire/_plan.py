@@ -114,7 +114,7 @@ def _planned(
 
 def is_final(graph: Graph, place: Place) -> bool:
     """Tell whether no further weight layer reads this: it is the output, the logits."""
-    return not any(graph.feeds(place.node, unit.node) for unit in graph.units)
+    return not graph.read_on[place.node]
 
 
 def _ends(graph: Graph, source: Place, destination: Place) -> Ends | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
+
 from ._graph import Graph, Unit
 
 
@@ -12,6 +14,9 @@ def chains(graph: Graph) -> tuple[tuple[Unit, ...], ...]:
     no second branch. What comes in beside the run from an input of its own (the new input of a
     recurrent step) does not break it.
 
+    Each layer is looked at together with its neighbours only, so the time is linear in the number
+    of calls.
+
     Example:
         >>> import torch
         >>> from torch import nn
@@ -20,15 +25,16 @@ def chains(graph: Graph) -> tuple[tuple[Unit, ...], ...]:
         >>> [[unit.name for unit in run] for run in chains(observe(net, torch.randn(2, 4)))]
         [['0', '2', '3']]
     """
-    units = {unit.node: unit for unit in graph.units}
-    following = {node: _following(graph, node, units) for node in units}
-    before = {node: _main_source(graph, node, units, following) for node in units}
+    nodes = [unit.node for unit in graph.units]
+    outputs = frozenset(graph.outputs)
+    following = {node: _following(graph, node, outputs) for node in nodes}
+    before = {node: _main_source(graph, node, following) for node in nodes}
     runs: list[tuple[Unit, ...]] = []
-    for node in units:
+    for node in nodes:
         if before[node] is None:
             run = _run_from(node, before, following)
             if len(run) > 1:
-                runs.append(tuple(units[each] for each in run))
+                runs.append(tuple(unit for each in run if (unit := graph.unit_at(each))))
     return tuple(runs)
 
 
@@ -41,42 +47,41 @@ def _run_from(
     return run
 
 
-def _following(graph: Graph, node: int, units: dict[int, Unit]) -> int | None:
+def _following(graph: Graph, node: int, outputs: frozenset[int]) -> int | None:
     """Return the one weight layer that everything from `node` flows into, if there is one."""
     reached: set[int] = set()
     seen, waiting = {node}, [node]
     while waiting:
-        here = waiting.pop()
-        if here in graph.outputs:
+        # The earliest first: what a layer flows into beside its successor is near.
+        here = heappop(waiting)
+        if here in outputs:
             return None
         for reader in graph.consumers[here]:
-            if reader in units:
+            if graph.unit_at(reader) is not None:
                 reached.add(reader)
             elif reader not in seen:
                 seen.add(reader)
-                waiting.append(reader)
+                heappush(waiting, reader)
         if len(reached) > 1:
             return None
     return reached.pop() if reached else None
 
 
-def _main_source(
-    graph: Graph, node: int, units: dict[int, Unit], following: dict[int, int | None]
-) -> int | None:
+def _main_source(graph: Graph, node: int, following: dict[int, int | None]) -> int | None:
     """Return the weight layer that feeds `node`: of several independent ones the deepest."""
-    reached, seen, waiting = set(), {node}, [node]
+    reached, seen, waiting = set(), {node}, [-node]
     while waiting:
-        for source in graph.nodes[waiting.pop()].inputs:
-            if source in units:
+        # The latest first: a skip that ends here shows itself before its whole past is walked.
+        for source in graph.nodes[-heappop(waiting)].inputs:
+            if graph.unit_at(source) is not None:
+                if following[source] != node:
+                    return None
                 reached.add(source)
             elif source not in seen:
                 seen.add(source)
-                waiting.append(source)
-    if not reached or any(following[source] != node for source in reached):
+                heappush(waiting, -source)
+    if not reached:
         return None
-    depth = {source: (graph.ancestors(source).bit_count(), source) for source in reached}
-    main = max(reached, key=lambda source: depth[source])
-    for other in reached - {main}:
-        if graph.ancestors(other) & graph.ancestors(main):
-            return None
-    return main
+    main = max(reached, key=lambda source: (graph.depths[source], source))
+    shares = any(graph.roots[each] & graph.roots[main] for each in reached - {main})
+    return None if shares else main

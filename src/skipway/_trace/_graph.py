@@ -2,6 +2,7 @@
 
 ```
 Graph ── nodes: every input and every call in execution order (`Node`)
+      ── sources, consumers: the calls right before and right after each
       ── ancestors(i): the nodes that node i was computed from, as a bit set
       ── units: the weight layers in execution order (`Unit`), the rows of every table
 ```
@@ -12,7 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
-_SLICES = {"getitem", "select", "narrow", "unbind", "chunk", "split", "tensor_split"}
+# Calls that read a part of a tensor.
+SLICES = {"getitem", "select", "narrow", "unbind", "chunk", "split", "tensor_split"}
 
 
 @dataclass(frozen=True)
@@ -81,30 +83,65 @@ class Graph:
     calls: dict[str, int] = field(default_factory=dict)
 
     @cached_property
-    def _ancestors(self) -> tuple[int, ...]:
-        sets: list[int] = []
+    def sources(self) -> tuple[tuple[int, ...], ...]:
+        """For every node the nodes that it was computed from in one call, each once.
+
+        A slice of an input was computed from nothing: it counts as an input of its own. What a
+        recurrent net reads at step 7 has nothing to do with what it read at step 3.
+        """
+        found: list[tuple[int, ...]] = []
         roots: set[int] = set()
         for node in self.nodes:
-            bits = 0
-            if node.op == "input" or (node.op in _SLICES and set(node.inputs) <= roots):
+            if node.op == "input" or (node.op in SLICES and set(node.inputs) <= roots):
                 roots.add(node.index)
+                found.append(())
             else:
-                for source in node.inputs:
-                    bits |= sets[source] | (1 << source)
+                found.append(tuple(dict.fromkeys(node.inputs)))
+        return tuple(found)
+
+    @cached_property
+    def _ancestors(self) -> tuple[int, ...]:
+        # Quadratic memory, though a bit for each pair: nothing that runs on every network asks.
+        sets: list[int] = []
+        for sources in self.sources:
+            bits = 0
+            for source in sources:
+                bits |= sets[source] | (1 << source)
             sets.append(bits)
         return tuple(sets)
 
     def ancestors(self, index: int) -> int:
-        """Return a bit set: bit `i` is set when node `i` feeds node `index`, however far.
-
-        A slice of an input counts as an input of its own: what a recurrent net reads at step 7
-        has nothing to do with what it read at step 3.
-        """
+        """Return a bit set: bit `i` is set when node `i` feeds node `index`, however far."""
         return self._ancestors[index]
 
     def feeds(self, source: int, destination: int) -> bool:
         """Tell whether `destination` was computed from `source`."""
         return bool(self._ancestors[destination] >> source & 1)
+
+    @cached_property
+    def roots(self) -> tuple[int, ...]:
+        """For every node a bit set of the inputs, and slices of inputs, that it depends on.
+
+        Two nodes whose sets share no bit have nothing in common.
+        """
+        sets: list[int] = []
+        count = 0
+        for sources in self.sources:
+            bits = 0
+            for source in sources:
+                bits |= sets[source]
+            if not sources:
+                bits, count = 1 << count, count + 1
+            sets.append(bits)
+        return tuple(sets)
+
+    @cached_property
+    def depths(self) -> tuple[int, ...]:
+        """For every node the number of calls on the longest way to it."""
+        found: list[int] = []
+        for sources in self.sources:
+            found.append(1 + max((found[source] for source in sources), default=-1))
+        return tuple(found)
 
     @cached_property
     def consumers(self) -> tuple[tuple[int, ...], ...]:
@@ -114,6 +151,30 @@ class Graph:
             for source in dict.fromkeys(node.inputs):
                 readers[source].append(node.index)
         return tuple(tuple(each) for each in readers)
+
+    @cached_property
+    def used(self) -> frozenset[int]:
+        """The nodes that an output of the model was computed from, the outputs among them."""
+        found, waiting = set(self.outputs), list(self.outputs)
+        while waiting:
+            new = set(self.sources[waiting.pop()]) - found
+            found |= new
+            waiting += new
+        return frozenset(found)
+
+    @cached_property
+    def read_on(self) -> tuple[bool, ...]:
+        """For every node whether a weight layer was computed from it."""
+        found = [False] * len(self.nodes)
+        for index in reversed(range(len(self.nodes))):
+            if found[index] or index in self._units_by_node:
+                for source in self.sources[index]:
+                    found[source] = True
+        return tuple(found)
+
+    def unit_at(self, node: int) -> Unit | None:
+        """Return the weight layer that multiplies in this node, if one does."""
+        return self._units_by_node.get(node)
 
     def unit(self, name: str) -> Unit:
         """Return the unit of this name.
@@ -126,3 +187,7 @@ class Graph:
     @cached_property
     def _units_by_name(self) -> dict[str, Unit]:
         return {unit.name: unit for unit in self.units}
+
+    @cached_property
+    def _units_by_node(self) -> dict[int, Unit]:
+        return {unit.node: unit for unit in self.units}

@@ -160,7 +160,7 @@ class _Recorder(TorchFunctionMode):
         for tensor in tensors(output):
             if not self._known(tensor):
                 # A custom autograd function or a compiled part: its insides were not seen.
-                own = dict(self.model.named_modules())[name]
+                own = self.model.get_submodule(name)
                 names = tuple(self.parameters[id(each)] for each in own.parameters())
                 self.add(type(own).__name__, tensor, read, names)
         self.stack.pop()

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from .._errors import LossError, ModelError
-from ._crossing import activation_of, beside, carried, pieces_of, tap_of
+from ._crossing import activation_of, crossings, joins, pieces_of, tap_of
 from ._graph import Graph, Node, Unit
 from ._numbers_at import Numbers, norm, saturated_share, signal_share, silent_share
 from ._observe import record, tensors
@@ -157,6 +157,8 @@ class _Watcher:
         self.handles: list[RemovableHandle] = []
         self.graph: Graph | None = None
         self.wanted: set[int] = set()
+        self.beside: dict[int, tuple[int, ...]] = {}
+        self.joins: dict[int, list[int]] = {}
         self.pieces: dict[int, Tensor] = {}
         self.channel = -1
         self.sizes: dict[int, int] = {}
@@ -198,13 +200,12 @@ class _Watcher:
     def prepare(self, graph: Graph) -> None:
         """Choose the nodes whose gradient will be asked for."""
         self.graph = graph
-        for unit in graph.units:
-            self.wanted.add(unit.node)
-            self.wanted.update(beside(graph, unit))
-        for node in graph.nodes:
-            skipped = carried(graph, node)
-            if skipped:
-                self.wanted.update([node.index, *skipped])
+        self.beside, self.joins = crossings(graph), joins(graph)
+        self.wanted.update(unit.node for unit in graph.units)
+        for many in (self.beside, self.joins):
+            for sources in many.values():
+                self.wanted.update(sources)
+        self.wanted.update(self.joins)
 
     def _backward(self, graph: Graph, index: int, gradient: Tensor) -> None:
         self.numbers.put("gradient", index, norm(gradient))
@@ -212,7 +213,9 @@ class _Watcher:
             piece = self.pieces.pop(index)
             self.numbers.put("via_skip", index, norm(piece))
             self.numbers.put("via_branch", index, norm(gradient - piece))
-        for source, piece in pieces_of(graph, graph.nodes[index], gradient):
+        for source, piece in pieces_of(
+            graph, graph.nodes[index], self.joins.get(index, ()), gradient
+        ):
             known = self.pieces.get(source)
             self.pieces[source] = piece if known is None else known + piece
 
@@ -248,7 +251,7 @@ class _Watcher:
         outputs, gradients = read.get("norm", {}), read.get("gradient", {})
         skipped, node = read.get("via_skip", {}), unit.node
         alive = (gradients.get(node, 0.0) * outputs.get(node, 0.0)) ** 2
-        for source in beside(graph, unit):
+        for source in self.beside[node]:
             whole = gradients.get(source, 0.0)
             used = graph.consumers[source][0] <= node
             arriving = skipped.get(source, whole) if used else whole

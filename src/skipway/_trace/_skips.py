@@ -8,7 +8,11 @@ Concatenations are read in the same way.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from heapq import heappop, heappush
+
 from .._results import Kind, SkipConnection
+from ._crossing import carried
 from ._graph import Graph, Node
 
 _ADDS = {"add", "sub"}
@@ -44,13 +48,14 @@ def _read(graph: Graph, node: Node) -> SkipConnection | None:
         return None
     kind, start, light = _classify(graph, node, operands)
     heavy = [each for each in operands if each != light] or list(operands)
-    branch = _units_between(graph, start, heavy)
+    # Where two inputs merge there is no branch: neither way goes around the other.
+    branch = () if start is None else _units_between(graph, start, heavy)
     if kind != "merge" and not branch:
         return None
     return SkipConnection(
         kind=kind,
-        source=_layer_at(graph, start),
-        destination=branch[-1] if branch else _layer_at(graph, max(operands)),
+        source=_layer_at(graph, [] if start is None else [start]),
+        destination=branch[-1] if branch else _layer_at(graph, operands),
         branch=branch,
         shape=node.shape,
     )
@@ -61,15 +66,13 @@ def _classify(
 ) -> tuple[Kind, int | None, int | None]:
     """Return the kind, the node where the ways part (if any) and the operand that is skipped."""
     concatenates = node.op in _CATS
-    for source in sorted(operands):
-        if any(graph.feeds(source, other) for other in operands if other != source):
-            return ("concatenation" if concatenates else "identity"), source, source
-    common = graph.ancestors(operands[0])
-    for other in operands[1:]:
-        common &= graph.ancestors(other)
-    if not common:
+    skipped = carried(graph, operands)
+    if skipped:
+        source = min(skipped)
+        return ("concatenation" if concatenates else "identity"), source, source
+    start = _parting(graph, operands)
+    if start is None:
         return "merge", None, None
-    start = common.bit_length() - 1
     weights = {each: _fewest_weights(graph, start, each) for each in operands}
     light = min(operands, key=lambda each: weights[each])
     most = max(_units_count(graph, start, each) for each in operands if each != light)
@@ -89,9 +92,40 @@ def _joined(
     return "projection" if fewest == 1 and most > 1 else "parallel"
 
 
+def _parting(graph: Graph, ends: tuple[int, ...]) -> int | None:
+    """Return the last node that all the ends were computed from, if there is one."""
+    shared = graph.roots[ends[0]]
+    for end in ends[1:]:
+        shared &= graph.roots[end]
+    if not shared:
+        return None
+    # From the latest node back, each with the set of ends that it leads to.
+    leads = {end: 1 << at for at, end in enumerate(ends)}
+    everyone, waiting = (1 << len(ends)) - 1, sorted(-end for end in ends)
+    while waiting:
+        here = -heappop(waiting)
+        if leads[here] == everyone:
+            return here
+        for source in graph.sources[here]:
+            if source not in leads:
+                heappush(waiting, -source)
+            leads[source] = leads.get(source, 0) | leads[here]
+    return None
+
+
 def _between(graph: Graph, start: int, end: int) -> list[int]:
-    inside = graph.ancestors(end) | (1 << end)
-    return [i for i in range(start + 1, end + 1) if inside >> i & 1 and graph.feeds(start, i)]
+    """Return the nodes on the ways from `start` to `end`, which is one of them, in order."""
+    inside, waiting = {end}, [end]
+    while waiting:
+        new = {s for s in graph.sources[waiting.pop()] if s > start and s not in inside}
+        inside |= new
+        waiting += new
+    found, fed = [], {start}
+    for index in sorted(inside):
+        if not fed.isdisjoint(graph.sources[index]):
+            fed.add(index)
+            found.append(index)
+    return found
 
 
 def _pooled(graph: Graph, start: int, end: int) -> bool:
@@ -100,28 +134,34 @@ def _pooled(graph: Graph, start: int, end: int) -> bool:
 
 def _fewest_weights(graph: Graph, start: int, end: int) -> int:
     """Count the weight layers on the way from `start` to `end` that has the fewest."""
-    units = {unit.node for unit in graph.units}
     least = {start: 0}
     for i in _between(graph, start, end):
-        least[i] = min(least[s] for s in graph.nodes[i].inputs if s in least) + (i in units)
+        fewest = min(least[s] for s in graph.sources[i] if s in least)
+        least[i] = fewest + (graph.unit_at(i) is not None)
     return least[end]
 
 
 def _units_count(graph: Graph, start: int, end: int) -> int:
-    inside = set(_between(graph, start, end))
-    return sum(unit.node in inside for unit in graph.units)
+    return sum(graph.unit_at(i) is not None for i in _between(graph, start, end))
 
 
-def _units_between(graph: Graph, start: int | None, ends: list[int]) -> tuple[str, ...]:
-    inside: set[int] = set()
-    for end in ends:
-        inside |= set(_between(graph, 0 if start is None else start, end))
-    return tuple(unit.name for unit in graph.units if unit.node in inside)
+def _units_between(graph: Graph, start: int, ends: list[int]) -> tuple[str, ...]:
+    inside = {i for end in ends for i in _between(graph, start, end)}
+    units = (graph.unit_at(i) for i in sorted(inside))
+    return tuple(unit.name for unit in units if unit is not None)
 
 
-def _layer_at(graph: Graph, node: int | None) -> str:
-    if node is None:
-        return "input"
-    inside = graph.ancestors(node) | (1 << node)
-    names = [unit.name for unit in graph.units if inside >> unit.node & 1]
-    return names[-1] if names else "input"
+def _layer_at(graph: Graph, nodes: Iterable[int]) -> str:
+    """Return the last weight layer that the nodes were computed from, or that one of them is."""
+    seen = set(nodes)
+    waiting = sorted(-node for node in seen)
+    while waiting:
+        here = -heappop(waiting)
+        unit = graph.unit_at(here)
+        if unit is not None:
+            return unit.name
+        for source in graph.sources[here]:
+            if source not in seen:
+                seen.add(source)
+                heappush(waiting, -source)
+    return "input"
