@@ -112,7 +112,7 @@ def test_layers_in_different_blocks_meet_where_the_blocks_are_called() -> None:
     ]
     model = rewiring.model
     assert model is not None
-    b, shortcut = net.blocks, model.blocks.shortcut_1
+    b, shortcut = net.blocks, model.blocks.shortcut
     y = b[0](x)
     y = y + b[2](b[1](y))
     y = shortcut(y) + b[4](b[3](y))

@@ -2,10 +2,13 @@
 
 ```
 rewire ── observe ─► _plan: chains to places to a Plan (_places, _shortcuts, _decay)
-                       └─► _apply, for each forward ─┬─ _forward: read it (fx), _faithful: check it
-                                                     ├─ _statements: write it, with the skips
-                                                     ├─ _classes: that text as a subclass
-                                                     └─ _relay: hooks, where it cannot be read
+                       └─► _placing: a Plan to places in this network, or what does not fit
+                             └─► Changes (_change; _added_skip) ─► _apply: scope by scope, _scope
+       a scope's forward ─┬─ _reading: read it with fx (_forward), hold it to the run (_faithful)
+                          ├─ _edits: Join, Gather, Swap, which _statements writes into it
+                          ├─ _attributes: what its new modules are called, and who builds them
+                          ├─ _classes: that text as a subclass
+                          └─ _relay: hooks, where it cannot be read
 ```
 """
 

@@ -81,6 +81,14 @@ class Relay(nn.Module):
         return {**vars(self), "carried": None}
 
 
+class Relays(nn.ModuleList):
+    """The relays of one module; among the steps of a Sequential it is one that does nothing."""
+
+    def forward(self, x: Any) -> Any:
+        """Return `x`."""
+        return x
+
+
 def check_relays(model: nn.Module, inputs: Any) -> None:
     """Run backward once where hooks carry skips: a checkpoint that loses one shows only there.
 

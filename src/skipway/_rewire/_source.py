@@ -46,7 +46,8 @@ def class_page(
     kind = "nn.Sequential" if issubclass(base, nn.Sequential) else "nn.Module"
     lines = [Line(f"class {base.__name__}({kind}):")]
     if made:
-        lines += [*_init(base), *(Line(f"        self.{n} = {c}", True) for n, c in made.items())]
+        texts = [f"        self.{name} = {made[name]}" for name in made]
+        lines += [*_init(base), *(Line(each, True) for text in texts for each in text.split("\n"))]
         lines.append(Line(""))
     lines.append(Line(f"    def forward{_written(signature)}:"))
     needed = {*imports, *(["import skipway"] if made else [])}

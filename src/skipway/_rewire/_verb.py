@@ -12,9 +12,11 @@ from .._case import call
 from .._errors import RewireError, SkipwayError
 from .._results import Diagnosis, Plan, Rewiring
 from .._trace import Graph, observe, record, untouched
+from ._added_skip import AddedSkip
 from ._apply import Applied, apply
 from ._classes import base_of
-from ._plan import make_plan, place, with_scale
+from ._placing import place
+from ._plan import make_plan, with_scale
 from ._relay import check_relays
 from ._source import whole
 
@@ -77,11 +79,11 @@ def rewire(
     with untouched(model):
         graph = observe(model, inputs)
         chosen = plan or make_plan(graph, how, diagnosis)
-        applied = apply(model, inputs, graph, place(graph, chosen))
+        applied = _applied(model, inputs, graph, chosen)
         largest = _largest(applied.model, inputs, graph)
         if plan is None and largest > _GROWTH * _largest(model, inputs, graph):
             chosen = with_scale(chosen, round(1 / math.sqrt(len(chosen.skips)), 3))
-            applied = apply(model, inputs, graph, place(graph, chosen))
+            applied = _applied(model, inputs, graph, chosen)
         check_relays(applied.model, inputs)
     return _rewiring(model, graph, chosen, applied)
 
@@ -110,6 +112,10 @@ def _check_guides(diagnosis: Diagnosis | None, plan: Plan | None) -> None:
             f"diagnosis is a {type(diagnosis).__name__}, not a Diagnosis: give what "
             "skipway.diagnose returned."
         )
+
+
+def _applied(model: nn.Module, inputs: Any, graph: Graph, plan: Plan) -> Applied:
+    return apply(model, inputs, [AddedSkip(graph, each) for each in place(graph, plan)])
 
 
 def _largest(model: nn.Module, inputs: Any, graph: Graph) -> float:

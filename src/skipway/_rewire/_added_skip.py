@@ -1,0 +1,110 @@
+"""`AddedSkip`: the output of one layer joins that of a later one, by a sum or side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from .._errors import RewireError
+from .._trace import Graph
+from ._change import Change, Hooks, Part
+from ._classes import base_of
+from ._edits import Join
+from ._overwritten import is_overwritten
+from ._places import Place
+from ._placing import Placed
+from ._reading import Reading
+from ._relay import Relay
+from ._shortcuts import merge_of, modules_of
+
+
+@dataclass(frozen=True)
+class AddedSkip(Change):
+    """A planned skip at its place in one network."""
+
+    graph: Graph
+    placed: Placed
+
+    @property
+    def scope(self) -> str:
+        """Return the path of the module that calls both layers."""
+        return self.placed.source.scope
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """Return where it joins, and where it starts."""
+        return self.placed.destination.node, self.placed.source.node
+
+    @property
+    def clone(self) -> bool:
+        """Tell whether something overwrites the tapped tensor before it joins."""
+        return is_overwritten(self.graph, self.placed.source.node)
+
+    def parts(self) -> Sequence[Part]:
+        """Return what lies on the skip, and what fuses."""
+        like = self.graph.unit(self.placed.destination.name).parameters[0]
+        made = modules_of(self.placed.skip, self.placed.ends)
+        return [Part(role, constructor, like) for role, constructor in made.items()]
+
+    def edit(self, reading: Reading, names: Sequence[str]) -> Join:
+        """Return the join of the two calls."""
+        return Join(
+            source=reading.node(self.placed.source),
+            destination=reading.node(self.placed.destination),
+            merge=self._merge(names),
+            clone=self.clone,
+        )
+
+    def attach(
+        self, result: nn.Module, modules: Sequence[nn.Module], names: Sequence[str], reason: str
+    ) -> Hooks:
+        """Return the relay between the two modules."""
+        source, destination = self.placed.source, self.placed.destination
+        for place in (source, destination):
+            self._check_hookable(result, place, reason)
+        own = dict(zip(self._roles, modules, strict=True))
+        relay = Relay(
+            source.child,
+            destination.child,
+            shortcut=own.get("shortcut"),
+            fuse=own.get("fuse"),
+            scale=self.placed.skip.branch_scale,
+            clone=self.clone,
+        )
+        relay.attach(result.get_submodule(source.child), result.get_submodule(destination.child))
+        return Hooks(relay, self._described(names))
+
+    @property
+    def _roles(self) -> list[str]:
+        return [part.role for part in self.parts()]
+
+    def _merge(self, names: Sequence[str]) -> str:
+        return merge_of(self.placed.skip, dict(zip(self._roles, names, strict=True)))
+
+    def _described(self, names: Sequence[str]) -> tuple[str, ...]:
+        inside = len(self.scope) + 1 if self.scope else 0
+        source = self.placed.source.child[inside:]
+        destination = self.placed.destination.child[inside:]
+        merged = self._merge(names).format(skip="skip", x="x")
+        return (
+            f"skip = x{'.clone()' if self.clone else ''}  # after {source}",
+            f"x = {merged}  # after {destination}",
+        )
+
+    def _check_hookable(self, result: nn.Module, place: Place, reason: str) -> None:
+        if place.child and self.graph.calls.get(place.child) == 1:
+            return
+        kind = base_of(result.get_submodule(self.scope)).__name__
+        why = (
+            f"`{place.child}` is called {self.graph.calls[place.child]} times there"
+            if place.child
+            else f"`{place.name}` is no module of its own"
+        )
+        raise RewireError(
+            f"The forward of {kind} (`{self.scope or 'the model'}`) cannot be written anew: "
+            f"{reason}. Hooks cannot carry a skip at `{place.name}` either: {why}. Write "
+            "it by hand: keep the tensor (skip = x) and add it two layers later "
+            "(x = skip + x)."
+        )

@@ -1,0 +1,98 @@
+"""`Change`: one thing that is done to the forward of one module."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from ._edits import Edit
+
+if TYPE_CHECKING:
+    from ._reading import Reading
+
+
+@dataclass(frozen=True)
+class Part:
+    """A module that a change needs.
+
+    Attributes:
+        role: what it is: `"shortcut"`, `"fuse"`, `"gate"` ...; the attribute is called so, or
+            with an s where the scope gets several.
+        constructor: the text that builds it, from `skipway` and `nn`.
+        like: name of the parameter whose device and type it takes.
+    """
+
+    role: str
+    constructor: str
+    like: str
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """A change carried by hooks, where a forward cannot be written anew.
+
+    Attributes:
+        relay: the module that carries it, not attached yet.
+        described: what it does, as lines of code for the forward's owner.
+    """
+
+    relay: nn.Module
+    described: tuple[str, ...]
+
+
+class Change(abc.ABC):
+    """One thing that is done to the forward of one module.
+
+    It says itself in two ways: as an edit of a traced forward, and as hooks. Subclass it for
+    another kind.
+    """
+
+    @property
+    @abc.abstractmethod
+    def scope(self) -> str:
+        """Return the path of the module whose forward changes."""
+
+    @property
+    @abc.abstractmethod
+    def order(self) -> tuple[int, ...]:
+        """Return where in the run it happens: hooks are attached in this order."""
+
+    @abc.abstractmethod
+    def parts(self) -> Sequence[Part]:
+        """Return the modules that it needs."""
+
+    @abc.abstractmethod
+    def edit(self, reading: Reading, names: Sequence[str]) -> Edit:
+        """Return it as an edit; `names` are the expressions of its parts, `self.fuses[3]`.
+
+        Raises:
+            UnreadableError: the traced forward does not show the place.
+        """
+
+    @abc.abstractmethod
+    def attach(
+        self, result: nn.Module, modules: Sequence[nn.Module], names: Sequence[str], reason: str
+    ) -> Hooks:
+        """Return the relay that carries it, attached to `result`.
+
+        Args:
+            result: the copy of the network that is rewired.
+            modules: its parts, built.
+            names: how they are called in the lines that describe it.
+            reason: why the forward cannot be written anew.
+
+        Raises:
+            RewireError: hooks cannot carry it either.
+        """
+
+
+def grouped(changes: Sequence[Change]) -> Mapping[str, list[Change]]:
+    """Return the changes of each scope, in the order in which they happen."""
+    groups: dict[str, list[Change]] = {}
+    for change in sorted(changes, key=lambda each: each.order):
+        groups.setdefault(change.scope, []).append(change)
+    return groups

@@ -1,0 +1,116 @@
+"""From a plan to places in one network, or to an error that says what does not fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from .._errors import RewireError
+from .._results import Plan, PlannedSkip
+from .._trace import Graph, Unit
+from ._places import Place, place_of
+from ._shortcuts import Ends, ends, fuse_of, shortcut_of
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A planned skip and where it goes in one network."""
+
+    skip: PlannedSkip
+    source: Place
+    destination: Place
+    ends: Ends
+
+
+def place(graph: Graph, plan: Plan) -> list[Placed]:
+    """Find the places of a plan in a network.
+
+    Raises:
+        RewireError: it does not fit; the message names the layer.
+    """
+    if not plan.skips:
+        raise RewireError("The plan holds no skip; rewire without plan= to have one made.")
+    return [_placed(graph, skip) for skip in plan.skips]
+
+
+def is_final(graph: Graph, place: Place) -> bool:
+    """Tell whether no further weight layer reads this: it is the output, the logits."""
+    return not graph.read_on[place.node]
+
+
+def ends_of(graph: Graph, source: Place, destination: Place) -> Ends | None:
+    op = graph.nodes[graph.unit(destination.name).node].op
+    return ends(graph.nodes[source.node].shape, graph.nodes[destination.node].shape, op)
+
+
+def _placed(graph: Graph, skip: PlannedSkip) -> Placed:
+    first, last = _unit(graph, skip.source), _unit(graph, skip.destination)
+    if not graph.feeds(first.node, last.node):
+        raise RewireError(
+            f"`{skip.source}` does not come before `{skip.destination}` in this network, so its "
+            "output cannot join there. Swap the two in the plan, or leave this skip out."
+        )
+    source, destination = place_of(graph, first, last), place_of(graph, last, first)
+    if source is None or destination is None:
+        missing = skip.source if source is None else skip.destination
+        raise RewireError(
+            f"The output of `{missing}` cannot be handed on: it is no single tensor of features, "
+            "or it comes out of a block that holds the rest of the network as well. Choose "
+            "another layer in the plan."
+        )
+    if is_final(graph, destination):
+        raise RewireError(
+            f"`{skip.destination}` makes the network's output; a skip onto it would add features "
+            "to the logits. End the skip at an earlier layer."
+        )
+    return _fitting(graph, skip, source, destination)
+
+
+def _unit(graph: Graph, name: str) -> Unit:
+    try:
+        return graph.unit(name)
+    except KeyError:
+        names = ", ".join(f"`{unit.name}`" for unit in graph.units[:8])
+        raise RewireError(
+            f"The plan names a layer `{name}` that this network does not have; its weight layers "
+            f"are {names}{' ...' if len(graph.units) > 8 else ''}. Apply the plan to the network "
+            "it was made for, or make a new one."
+        ) from None
+
+
+def _fitting(graph: Graph, skip: PlannedSkip, source: Place, destination: Place) -> Placed:
+    between = ends_of(graph, source, destination)
+    shortcut = None if between is None else shortcut_of(between, skip.merge)
+    shapes = graph.nodes[source.node].shape, graph.nodes[destination.node].shape
+    if between is None or shortcut is None:
+        raise RewireError(
+            f"The output of `{skip.source}` {list(shapes[0])} cannot join that of "
+            f"`{skip.destination}` {list(shapes[1])}: no padding, pooling or projection brings "
+            "the one to the other. Choose ends with the same number of dimensions."
+        )
+    if not skip.source_shape and not skip.destination_shape:
+        fuse = fuse_of(between) if skip.merge == "cat" else None
+        skip = replace(skip, shortcut=shortcut, fuse=fuse)
+    planned = skip.source_shape[1:], skip.destination_shape[1:]
+    if planned[0] and planned != (shapes[0][1:], shapes[1][1:]):
+        raise RewireError(
+            f"The plan expects {list(planned[0])} at `{skip.source}` and {list(planned[1])} at "
+            f"`{skip.destination}`, for each sample; here they are {list(shapes[0][1:])} and "
+            f"{list(shapes[1][1:])}. Make a new plan for this network."
+        )
+    if skip.shortcut != shortcut and skip.shortcut not in _allowed(between, skip.merge):
+        raise RewireError(
+            f"A {skip.shortcut!r} shortcut cannot bring the output of `{skip.source}` "
+            f"{list(shapes[0])} to that of `{skip.destination}` {list(shapes[1])}; "
+            f"{shortcut!r} can."
+        )
+    return Placed(skip, source, destination, between)
+
+
+def _allowed(between: Ends, merge: str) -> tuple[str, ...]:
+    """Return the shortcuts that may be written into a plan by hand."""
+    projection = "1x1" if between.dims else "linear"
+    if between.stride != 1:
+        return ("pool + 1x1",) if merge == "add" else ()
+    if merge == "add" and between.widths[0] != between.widths[1]:
+        return (projection,)
+    return ()

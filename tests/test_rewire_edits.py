@@ -1,0 +1,99 @@
+"""What may be done to a forward while it is written anew, below the level of plans."""
+
+from __future__ import annotations
+
+import operator
+
+import torch
+from torch import Tensor, nn
+
+from skipway._rewire._classes import rewired_class
+from skipway._rewire._edits import Gather, Join, Swap
+from skipway._rewire._reading import Reading
+
+
+class Block(nn.Module):
+    def __init__(self, narrow: bool = False) -> None:
+        super().__init__()
+        self.a, self.b, self.c = (nn.Linear(4, 4) for _ in range(3))
+        self.down = nn.Linear(4, 4) if narrow else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        identity = x
+        out = self.b(torch.relu(self.a(x)))
+        if self.down is not None:
+            identity = self.down(x)
+        out += identity
+        return self.c(out)
+
+
+def _edit_of(net: nn.Module, x: Tensor, text: str) -> tuple[str, Tensor]:
+    reading = Reading(net, x, "")
+    node = next(node for node in reading.nodes if node.target is operator.add)
+    page = reading.page([Swap(node, text)], {})
+    net.__class__ = rewired_class(type(net), page.text)
+    return page.text, net(x)
+
+
+def test_a_sum_in_place_becomes_another_rule() -> None:
+    net, x = Block(), torch.randn(3, 4)
+    net.rule = nn.Bilinear(4, 4, 4)
+    expected = net.c(net.rule(net.b(torch.relu(net.a(x))), x))
+    text, output = _edit_of(net, x, "self.rule({0}, {1})")
+    assert "h = self.rule(self.b(torch.relu(h)), x)" in text
+    torch.testing.assert_close(output, expected, rtol=0, atol=0)
+
+
+def test_a_sum_that_is_cut_takes_its_projection_with_it() -> None:
+    net, x = Block(narrow=True), torch.randn(3, 4)
+    text, output = _edit_of(net, x, "{0}")
+    assert "down" not in text
+    torch.testing.assert_close(output, net.c(net.b(torch.relu(net.a(x)))), rtol=0, atol=0)
+
+
+class Total(nn.Module):
+    """Of all there is, with weights that tell the places apart."""
+
+    def forward(self, parts: list[Tensor]) -> Tensor:
+        total = torch.zeros_like(parts[0])
+        for number, part in enumerate(parts, 1):
+            total = total + number * part
+        return total
+
+
+def test_a_dense_block_keeps_what_its_layers_gave_before_they_read_the_list() -> None:
+    class Three(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            for layer in self.layers:
+                x = torch.tanh(layer(x))
+            return x
+
+    net, x = Three(), torch.randn(3, 4)
+    reading = Reading(net, x, "")
+    taps = tuple(n for n in reading.nodes if n.op == "call_module")[:3]
+    merges = (None, "self.total({skips})", "self.total({skips})")
+    page = reading.page([Gather(taps, merges, frozenset(taps[:1]))], {})
+    a = net.layers[0](x)
+    b = net.layers[1](torch.tanh(a))
+    c = net.layers[2](torch.tanh(a + 2 * b))
+    expected = torch.tanh(net.layers[3](torch.tanh(a + 2 * b + 3 * c)))
+    net.total = Total()
+    net.__class__ = rewired_class(Three, page.text)
+    assert "skips = [x.clone()]" in page.text
+    torch.testing.assert_close(net(x), expected)
+
+
+def test_skips_that_cross_have_names_of_their_own() -> None:
+    net, x = Block(), torch.randn(3, 4)
+    reading = Reading(net, x, "")
+    a, b, c = (n for n in reading.nodes if n.op == "call_module")
+    page = reading.page([Join(a, c, "{skip} + {x}"), Join(b, c, "{x} - {skip}")], {})
+    first = net.a(x)
+    second = net.b(torch.relu(first))
+    expected = net.c(second + x) + first - second
+    net.__class__ = rewired_class(Block, page.text)
+    torch.testing.assert_close(net(x), expected)
