@@ -9,6 +9,7 @@ SkipwayError
 ├── OptimizerError   the optimizer does not hold the model's parameters
 ├── RewireError      no place for a skip, or a plan that does not fit this model
 ├── SkipError        the two sides of a skip do not fit, or a building block is built wrongly
+├── LearnError       no course here, no such exercise, or a damaged progress file
 ├── RunError         a run folder that belongs to another configuration, or is damaged
 └── WeightsError     a file of weights cannot be read, or belongs to another network
 ```
@@ -50,6 +51,10 @@ class RewireError(SkipwayError):
 
 class SkipError(SkipwayError):
     """The two sides of a skip connection do not fit, or a building block is built wrongly."""
+
+
+class LearnError(SkipwayError):
+    """There is no course here, no such exercise, or the progress cannot be read."""
 
 
 class RunError(SkipwayError):

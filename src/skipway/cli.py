@@ -15,6 +15,7 @@ import click
 
 from . import __version__, cases
 from ._errors import SkipwayError
+from .learn._commands import learn
 
 if TYPE_CHECKING:
     from ._case import Case
@@ -266,6 +267,9 @@ def report(run: Path, save: Path | None, as_json: bool) -> None:
 
     source = run / "result.json" if run.is_dir() else run
     _finish(read(source), save or source.with_name("report.html"), as_json)
+
+
+main.add_command(learn)
 
 
 def _check_ending(save: Path | None, *endings: str) -> None:

@@ -1,0 +1,74 @@
+"""Run a learner's answer in a process of its own, with a time limit. Nothing here imports torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from ._exercise import Exercise
+from ._verdict import Verdict
+
+SECONDS = 20.0  # for a check that takes under 5 s on an idle core
+START = 100.0  # more, for importing torch on a busy machine
+
+_CHILD = "from skipway.learn._child import main; main()"
+
+
+def run(exercise: Exercise, file: Path, seconds: float = SECONDS) -> Verdict:
+    """Return the verdict on `file`, whatever the code in it does."""
+    if not file.is_file():
+        return Verdict(
+            "error", f"{file.name} is gone. `skipway learn reset {exercise.number}` brings it "
+            "back as it was at the start.",
+        )  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="skipway-learn-") as place:
+        result = Path(place) / "verdict.json"
+        command = [sys.executable, "-c", _CHILD, exercise.name, str(file.resolve()), str(result)]
+        try:
+            status = subprocess.run(
+                [*command, str(seconds)], cwd=place, env=_environment(), timeout=seconds + START,
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            ).returncode  # fmt: skip
+        except subprocess.TimeoutExpired:
+            status = None
+        return _read(result, file, status, seconds)
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment, with this very skipway in reach from any folder."""
+    paths = [str(Path(__file__).resolve().parents[2])]
+    paths += [os.path.abspath(each) for each in os.environ.get("PYTHONPATH", "").split(":") if each]
+    one_core = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    return {**os.environ, **one_core, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def _read(result: Path, file: Path, status: int | None, seconds: float) -> Verdict:
+    if result.is_file():
+        return Verdict.from_dict(json.loads(result.read_text(encoding="utf-8")))
+    stack = Path(f"{result}.stack")
+    frames = stack.read_text(encoding="utf-8", errors="replace") if stack.is_file() else ""
+    if status is None or frames:
+        return _too_long(frames, file, seconds)
+    how = f"by signal {-status}" if status < 0 else f"with status {status}"
+    return Verdict(
+        "error",
+        f"Your code ended the whole process {how}, before the check could look at it. Out of "
+        "memory, or an exit in the code?",
+    )
+
+
+def _too_long(frames: str, file: Path, seconds: float) -> Verdict:
+    found = re.search(rf'File "{re.escape(str(file.resolve()))}", line (\d+)', frames)
+    line = int(found.group(1)) if found else None
+    where = f"It was at line {line} then. " if line else ""
+    return Verdict(
+        "error",
+        f"Your code was still running after {seconds:g} seconds and was stopped. {where}Is there "
+        "a loop that never ends?",
+        line,
+    )

@@ -1,0 +1,1 @@
+"""Updates that rounding cancels: `w + dw == w`."""

@@ -1,0 +1,1 @@
+"""Plain gradient descent by hand: `w - lr * dL/dw`."""
