@@ -17,6 +17,7 @@ from skipway._results import (
     Rewiring,
     Run,
     SkipConnection,
+    Skips,
     Variant,
 )
 
@@ -318,6 +319,22 @@ def cure(depth: int = 50, **more) -> Cure:
         "written": "2026-11-23",
     }
     return Cure(**{**given, **more})
+
+
+def skips() -> Skips:
+    """Long enough to fold, of every kind, with a hostile name."""
+    kinds = ["identity", "projection", "concatenation", "parallel", "merge"]
+    return Skips(
+        f"Net{HOSTILE}",
+        140,
+        tuple(
+            SkipConnection(
+                kinds[at % 5], f"layer.{at}", f"layer.{at + 2}", (f"layer.{at + 1}",), (2, 8),
+                (f"layer.{at}", "stem"), (2, 8), "add" if at % 5 < 2 else "cat", "layer",
+            )
+            for at in range(70)
+        ),
+    )  # fmt: skip
 
 
 def residual(blocks: int) -> Diagnosis:

@@ -76,7 +76,7 @@ def test_help_and_lists_do_not_wait_for_torch(arguments: list[str]) -> None:
 
 def test_help_teaches_every_command(tmp_path: Path) -> None:
     text = run("--help", cwd=tmp_path).stdout
-    for command in ("cure", "diagnose", "rewire", "compare", "cases", "report"):
+    for command in ("cure", "diagnose", "rewire", "skips", "compare", "cases", "report"):
         assert f"\n  {command} " in text
     assert "skipway cure my_case.py" in text
 
@@ -182,6 +182,21 @@ def test_a_deep_case_of_ones_own_is_cured_and_drawn_again(tmp_path: Path) -> Non
     (tmp_path / "out" / "report.html").unlink()
     assert run("report", "out", cwd=tmp_path).returncode == 0
     assert "<title>" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_skips_of_a_case_and_of_any_model(tmp_path: Path) -> None:
+    assert "No skip connection" in run("skips", "plain-mlp", cwd=tmp_path).stdout
+    shaped = ("--shape", "1,3,32,32", "--json")
+    found = run("skips", "skipway.models:resnet18", *shaped, cwd=tmp_path)
+    kinds = [skip["kind"] for skip in json.loads(found.stdout)["skips"]]
+    assert (kinds.count("identity"), kinds.count("projection")) == (5, 3)
+
+
+def test_a_model_without_a_shape_is_told_so(tmp_path: Path) -> None:
+    done = run("skips", "torch.nn:Identity", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--shape" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_rewire_writes_source_that_runs(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ KINDS = {
     "finding": samples.finding(),
     "layer": samples.diagnosis(3).layers[0],
     "skip-connection": samples.residual(2).skips[0],
+    "skips": samples.skips(),
     "planned-skip": samples.rewiring().plan.skips[0],
     "run": samples.run("plain", 0, 10.0),
     "interval": samples.comparison().variants[1].difference,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         PlannedSkip,
         Rewiring,
         SkipConnection,
+        Skips,
         read,
     )
     from ._rewire import rewire, skips
@@ -43,6 +44,7 @@ _HOMES = {
         "PlannedSkip",
         "Rewiring",
         "SkipConnection",
+        "Skips",
         "read",
     ],
     "_rewire": ["rewire", "skips"],
@@ -60,6 +62,7 @@ __all__ = [
     "PlannedSkip",
     "Rewiring",
     "SkipConnection",
+    "Skips",
     "SkipwayError",
     "cases",
     "compare",

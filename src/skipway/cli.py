@@ -25,6 +25,12 @@ RUNS = Path("skipway-runs")
 CASE_HELP = "CASE is a built-in name (see `skipway cases`) or path/to/file.py[:name]."
 
 
+SUBJECT_HELP = (
+    f"{CASE_HELP} With --shape, MODEL is path/to/file.py:name or package.module:name (such as "
+    "torchvision.models:resnet18), a network or a function that returns one."
+)
+
+
 class _Commands(click.Group):
     """The commands in the order in which one meets them, and errors as one paragraph."""
 
@@ -76,6 +82,12 @@ def _json(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(
         command
     )
+
+
+def _shape(command: F) -> F:
+    return click.option(
+        "--shape", help="For a MODEL: the shape of a random input, such as 1,3,224,224."
+    )(command)
 
 
 def _training(command: F) -> F:
@@ -195,6 +207,20 @@ def rewire(case: str, how: Any, plan: Path | None, save: Path | None, as_json: b
         write_text(save, result.source())
         save = None
     _finish(result, save, as_json)
+
+
+@main.command(epilog=SUBJECT_HELP)
+@click.argument("case", metavar="CASE|MODEL")
+@_shape
+@click.option("--save", type=click.Path(path_type=Path), help="Also write it as .html or .json.")
+@_json
+def skips(case: str, shape: str | None, save: Path | None, as_json: bool) -> None:
+    """Which skips does this network already have?"""
+    from ._rewire import skips as run
+    from ._subject import subject
+
+    _check_ending(save, ".html", ".json")
+    _finish(run(*subject(case, shape)), save, as_json)
 
 
 @main.command(epilog=CASE_HELP)

@@ -2,6 +2,7 @@
 
 ```
 diagnose ─► Diagnosis ── layers: LayerReading, findings: Finding, skips: SkipConnection
+skips    ─► Skips ────── skips: SkipConnection
 rewire   ─► Rewiring  ── plan: Plan ── skips: PlannedSkip
 compare  ─► Comparison ─ variants: Variant ── runs: Run
 cure     ─► Cure      ── a Diagnosis before and after, Rewirings, a Comparison
@@ -29,6 +30,7 @@ from ._diagnosis import (
 from ._read import RESULTS, read
 from ._result import Result
 from ._rewiring import Plan, PlannedSkip, Rewiring
+from ._skips import Skips
 
 __all__ = [
     "CAUSES",
@@ -48,6 +50,7 @@ __all__ = [
     "Rewiring",
     "Run",
     "SkipConnection",
+    "Skips",
     "State",
     "Treatment",
     "Variant",

@@ -53,6 +53,10 @@ class SkipConnection(Result):
         destination: the layer after which it joins again.
         branch: the layers it goes around.
         shape: of the joined tensor.
+        sources: the layers whose outputs are handed on: several in a dense block.
+        source_shape: of the tensor where the ways part.
+        merge: `"add"` or `"cat"`.
+        module: the module in whose forward it joins; `""` is the model itself.
     """
 
     kind_of_result = "skip-connection"
@@ -61,6 +65,10 @@ class SkipConnection(Result):
     destination: str
     branch: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()
+    sources: tuple[str, ...] = ()
+    source_shape: tuple[int, ...] = ()
+    merge: Literal["add", "cat"] = "add"
+    module: str = ""
 
 
 @dataclass(frozen=True)

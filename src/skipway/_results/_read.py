@@ -13,11 +13,12 @@ from ._cure import Cure
 from ._diagnosis import Diagnosis
 from ._result import Result
 from ._rewiring import Plan, Rewiring
+from ._skips import Skips
 
-RESULTS: Sequence[type[Result]] = (Diagnosis, Plan, Rewiring, Comparison, Cure)
+RESULTS: Sequence[type[Result]] = (Diagnosis, Skips, Plan, Rewiring, Comparison, Cure)
 
 
-def read(path: str | Path) -> Diagnosis | Plan | Rewiring | Comparison | Cure:
+def read(path: str | Path) -> Diagnosis | Skips | Plan | Rewiring | Comparison | Cure:
     """Read any result that was saved as `.json`.
 
     Raises:

@@ -3,13 +3,16 @@
 `add(a, b)` is an identity skip when one operand was computed from the other; else the nearest
 common ancestor decides: when one side holds at most one weight layer and the other more, it is a
 projection, otherwise a parallel branch; without a common ancestor two inputs merge.
-Concatenations are read in the same way.
+Concatenations are read in the same way. What does not depend on the model's input (a position
+embedding, a mask, a bias) is no side of a skip.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from heapq import heappop, heappush
+from typing import Literal
 
 from .._results import Kind, SkipConnection
 from ._crossing import carried
@@ -19,7 +22,31 @@ _ADDS = {"add", "sub"}
 _CATS = {"cat", "concat", "concatenate", "hstack", "vstack"}
 _POOLS = ("pool", "interpolate", "upsample")
 # What leaves a skipped tensor the same: sums it is part of, dropout, a change of layout.
-_TRANSPARENT = _ADDS | {"dropout", "contiguous", "clone", "to", "type_as", "float", "half"}
+_TRANSPARENT = _ADDS | {
+    "dropout", "contiguous", "clone", "to", "type_as", "float", "half", "getitem", "view",
+    "reshape", "flatten", "transpose", "permute", "unsqueeze", "squeeze", "chunk", "split",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Joint:
+    """Where two or more ways meet.
+
+    Attributes:
+        node: the call that joins them.
+        merge: `"add"` or `"cat"`.
+        kind: as in `SkipConnection`.
+        start: the node where the ways part; `None` where they never were one.
+        skipped: the operands that come over the skip; none in a merge or parallel branches.
+        branch: the other operands.
+    """
+
+    node: int
+    merge: Literal["add", "cat"]
+    kind: Kind
+    start: int | None
+    skipped: tuple[int, ...]
+    branch: tuple[int, ...]
 
 
 def read_skips(graph: Graph) -> tuple[SkipConnection, ...]:
@@ -38,46 +65,81 @@ def read_skips(graph: Graph) -> tuple[SkipConnection, ...]:
         >>> [(s.kind, s.source, s.branch) for s in read_skips(observe(Block(), torch.randn(2, 4)))]
         [('identity', 'input', ('a', 'b'))]
     """
-    found = (_read(graph, node) for node in graph.nodes if node.op in _ADDS | _CATS)
-    return tuple(skip for skip in found if skip is not None)
+    return tuple(_fact(graph, joint) for joint in read_joints(graph))
 
 
-def _read(graph: Graph, node: Node) -> SkipConnection | None:
-    operands = tuple(dict.fromkeys(node.inputs))
-    if len(operands) < 2 or len(node.shape) < 2:
-        return None
-    kind, start, light = _classify(graph, node, operands)
-    heavy = [each for each in operands if each != light] or list(operands)
-    # Where two inputs merge there is no branch: neither way goes around the other.
-    branch = () if start is None else _units_between(graph, start, heavy)
-    if kind != "merge" and not branch:
-        return None
+def read_joints(graph: Graph) -> tuple[Joint, ...]:
+    """Return the same as nodes of the graph, for those who want to change them."""
+    live = _from_the_input(graph)
+    found = (_read(graph, node, live) for node in graph.nodes if node.op in _ADDS | _CATS)
+    return tuple(joint for joint in found if joint is not None)
+
+
+def branch_of(graph: Graph, joint: Joint) -> tuple[str, ...]:
+    """Return the names of the weight layers that the skip goes around.
+
+    Where there are none (a pooling with a norm), those of the modules that hold parameters.
+    """
+    if joint.start is None:  # neither way goes around the other
+        return ()
+    inside = sorted({i for end in joint.branch for i in _between(graph, joint.start, end)})
+    layers = tuple(unit.name for unit in map(graph.unit_at, inside) if unit is not None)
+    nodes = (graph.nodes[index] for index in inside)
+    return layers or tuple(dict.fromkeys(node.module for node in nodes if node.parameters))
+
+
+def _fact(graph: Graph, joint: Joint) -> SkipConnection:
+    branch = branch_of(graph, joint)
+    ways = joint.skipped or joint.branch
+    starts = [joint.start] if joint.start is not None and joint.merge == "add" else sorted(ways)
+    sources = tuple(dict.fromkeys(_layer_at(graph, [node]) for node in starts))
     return SkipConnection(
-        kind=kind,
-        source=_layer_at(graph, [] if start is None else [start]),
-        destination=branch[-1] if branch else _layer_at(graph, operands),
+        kind=joint.kind,
+        source="input" if joint.start is None else _layer_at(graph, [joint.start]),
+        destination=branch[-1] if branch else _layer_at(graph, joint.branch),
         branch=branch,
-        shape=node.shape,
+        shape=graph.nodes[joint.node].shape,
+        sources=sources,
+        source_shape=() if joint.start is None else graph.nodes[joint.start].shape,
+        merge=joint.merge,
+        module=graph.nodes[joint.node].module,
     )
 
 
-def _classify(
-    graph: Graph, node: Node, operands: tuple[int, ...]
-) -> tuple[Kind, int | None, int | None]:
-    """Return the kind, the node where the ways part (if any) and the operand that is skipped."""
+def _from_the_input(graph: Graph) -> list[bool]:
+    live: list[bool] = []
+    for node in graph.nodes:
+        live.append(node.op == "input" or any(live[source] for source in node.inputs))
+    return live
+
+
+def _read(graph: Graph, node: Node, live: list[bool]) -> Joint | None:
+    operands = tuple(each for each in dict.fromkeys(node.inputs) if live[each])
+    if len(operands) < 2 or len(node.shape) < 2:
+        return None
+    joint = _classified(graph, node, operands)
+    return joint if joint.kind == "merge" or branch_of(graph, joint) else None
+
+
+def _classified(graph: Graph, node: Node, operands: tuple[int, ...]) -> Joint:
     concatenates = node.op in _CATS
-    skipped = carried(graph, operands)
-    if skipped:
-        source = min(skipped)
-        return ("concatenation" if concatenates else "identity"), source, source
+    merge: Literal["add", "cat"] = "cat" if concatenates else "add"
+    fed = carried(graph, operands)
+    if fed:
+        rest = tuple(each for each in operands if each not in fed)
+        kind: Kind = "concatenation" if concatenates else "identity"
+        return Joint(node.index, merge, kind, min(fed), tuple(fed), rest)
     start = _parting(graph, operands)
     if start is None:
-        return "merge", None, None
+        return Joint(node.index, merge, "merge", None, (), operands)
     weights = {each: _fewest_weights(graph, start, each) for each in operands}
     light = min(operands, key=lambda each: weights[each])
-    most = max(_units_count(graph, start, each) for each in operands if each != light)
+    heavy = tuple(each for each in operands if each != light)
+    most = max(_units_count(graph, start, each) for each in heavy)
     kind = _joined(graph, concatenates, start, light, weights[light], most)
-    return kind, start, (None if kind == "parallel" else light)
+    if kind == "parallel":
+        return Joint(node.index, merge, kind, start, (), operands)
+    return Joint(node.index, merge, kind, start, (light,), heavy)
 
 
 def _joined(
@@ -92,7 +154,7 @@ def _joined(
     return "projection" if fewest == 1 and most > 1 else "parallel"
 
 
-def _parting(graph: Graph, ends: tuple[int, ...]) -> int | None:
+def _parting(graph: Graph, ends: Sequence[int]) -> int | None:
     """Return the last node that all the ends were computed from, if there is one."""
     shared = graph.roots[ends[0]]
     for end in ends[1:]:
@@ -143,12 +205,6 @@ def _fewest_weights(graph: Graph, start: int, end: int) -> int:
 
 def _units_count(graph: Graph, start: int, end: int) -> int:
     return sum(graph.unit_at(i) is not None for i in _between(graph, start, end))
-
-
-def _units_between(graph: Graph, start: int, ends: list[int]) -> tuple[str, ...]:
-    inside = {i for end in ends for i in _between(graph, start, end)}
-    units = (graph.unit_at(i) for i in sorted(inside))
-    return tuple(unit.name for unit in units if unit is not None)
 
 
 def _layer_at(graph: Graph, nodes: Iterable[int]) -> str:

@@ -30,7 +30,7 @@ def case_in_file(path: str, name: str = "") -> Case:
     Raises:
         CaseError: no such file or name, or the file raises while it is imported.
     """
-    module = _import(_existing(path))
+    module = file_module(path)
     found = _cases_of(module)
     if name:
         return _named(found, name, module, path)
@@ -45,6 +45,15 @@ def case_in_file(path: str, name: str = "") -> Case:
         )
     listed = ", ".join(f"{path}:{each}" for each in found)
     raise CaseError(f"{path} holds {len(found)} cases. Say which one: {listed}.")
+
+
+def file_module(path: str) -> ModuleType:
+    """Import a user's file.
+
+    Raises:
+        CaseError: there is no such file, or it raises while it is imported.
+    """
+    return _import(_existing(path))
 
 
 def _named(found: dict[str, Case], name: str, module: ModuleType, path: str) -> Case:

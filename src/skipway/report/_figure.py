@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from . import _page, _source, _table, _verdict
+from . import _page, _skips, _source, _table, _verdict
 from ._figure_spine import FINE, LOST, QUIET, network
 from ._rows import Side
 from ._values import Data, claim_of, shape
@@ -29,6 +29,7 @@ def fragment(data: Data) -> str:
         "comparison": _comparison,
         "rewiring": _rewiring,
         "plan": lambda plan: [_plan(plan)],
+        "skips": _skips_of,
     }
     parts = makers[data["result"]](data) if data["result"] in makers else [_fields(data)]
     return str(_tag("div", [*_head(data), *parts], style=_BOX))
@@ -118,6 +119,14 @@ def _plan(plan: Data) -> Markup:
     if len(rows) <= 12:
         return table if rows else Markup("")
     return _tag("details", [_tag("summary", "The plan"), table])
+
+
+def _skips_of(data: Data) -> list[Markup]:
+    found = [
+        (kind, _tag("code", source), _tag("code", destination), around, size)
+        for kind, source, destination, around, size in _skips.rows(data)
+    ]
+    return [_rows(_skips.HEAD, found, left=4)] if found else []
 
 
 def _fields(data: Data) -> Markup:

@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from . import _lanes, _metric, _source, _spine, _table, _training, _verdict
+from . import _lanes, _metric, _skips, _source, _spine, _table, _training, _verdict
 from ._rows import Side
 from ._values import Data, claim_of, clipped, plural, quantity, sentence, shape, short
 from ._words import markup, plain
@@ -25,6 +25,7 @@ def render(data: Data) -> str:
         verdict=_verdict.verdict(data),
         css=_asset("page.css"),
         js=_asset("page.js"),
+        skips_head=_skips.HEAD,
         node=lambda state: Markup(_lanes.node(state, 8, 8)),
         **parts,
     )
@@ -57,9 +58,20 @@ def _parts(data: Data) -> Parts:
         "comparison": _comparison,
         "rewiring": _rewiring,
         "plan": lambda plan: {"plan": plan},
+        "skips": lambda data: {"skips": _skips.rows(data)},
     }
     empty: Parts = dict.fromkeys(
-        ("network", "training", "table", "comparison", "findings", "sources", "plan", "rerun")
+        (
+            "network",
+            "training",
+            "table",
+            "comparison",
+            "findings",
+            "sources",
+            "plan",
+            "skips",
+            "rerun",
+        )
     )
     made = makers.get(data["result"], _small)(data)
     return {**empty, "later": None, "refused": (), "fields": (), "said": "", **made}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from . import _source, _spine, _verdict
+from . import _skips, _source, _spine, _verdict
 from ._page import fields, written
 from ._rows import Side
 from ._terminal_parts import (
@@ -20,6 +20,7 @@ from ._terminal_parts import (
     pairs,
     plan_table,
     prose,
+    skips_table,
     source,
     title,
 )
@@ -59,6 +60,7 @@ def _renderable(data: Data, width: int) -> RenderableType:
         "comparison": _comparison,
         "rewiring": _rewiring,
         "plan": _plan,
+        "skips": _skips_of,
     }
     parts = makers.get(data["result"], _small)(data, width)
     spaced: list[RenderableType] = []
@@ -133,6 +135,11 @@ def _rewiring(rewiring: Data, width: int) -> list[RenderableType]:
 
 def _plan(plan: Data, width: int) -> list[RenderableType]:
     return [*_head(plan), *([plan_table(plan, width)] if plan["skips"] else [])]
+
+
+def _skips_of(data: Data, width: int) -> list[RenderableType]:
+    found = _skips.rows(data, width // 4)
+    return [*_head(data), *([skips_table(_skips.HEAD, found)] if found else [])]
 
 
 def _small(data: Data, width: int) -> list[RenderableType]:

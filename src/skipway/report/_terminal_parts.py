@@ -187,6 +187,16 @@ def plan_table(plan: Data, width: int) -> Table:
     return table
 
 
+def skips_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Return the skips that a model has, every one of them."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style=STYLES["quiet"])
+    for each in head:
+        table.add_column(each, no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
 def source(rewiring: Data, *, folded: bool) -> RenderableType:
     """Return the source with syntax in colour; added lines carry a plus."""
     code = rewiring["code"].rstrip("\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,12 @@ from ._values import (
     short,
 )
 
+_SKIPS = {
+    "identity": "addition",
+    "projection": "addition to a projection",
+    "concatenation": "concatenation",
+}
+_MEETINGS = {"parallel": "where branches meet", "merge": "where inputs meet"}
 _ANSWERS = {"helped": "It helped.", "no difference": "No difference.", "worse": "It got worse."}
 
 
@@ -62,6 +69,7 @@ def verdict(data: Data) -> Verdict:
         "diagnosis": _diagnosis,
         "comparison": _comparison,
         "rewiring": _rewiring,
+        "skips": _skips,
         "plan": lambda plan: Verdict(plan_headline(plan), plan["reason"]),
     }
     return makers.get(data["result"], _small)(data)
@@ -161,6 +169,26 @@ def _rewiring(rewiring: Data) -> Verdict:
             ("Parameters", quantity(rewiring["parameters"])),
             ("New parameters", quantity(rewiring["parameters_added"])),
         ],
+    )
+
+
+def _skips(data: Data) -> Verdict:
+    counts = Counter(skip["kind"] for skip in data["skips"])
+    found = sum(counts[kind] for kind in _SKIPS)
+    told = [f"{counts[kind]} by {words}" for kind, words in _SKIPS.items() if counts[kind]]
+    beside = [
+        plural(counts[kind], f"place {word}", f"places {word}")
+        for kind, word in _MEETINGS.items()
+        if counts[kind]
+    ]
+    lead = [f"{sentence(', '.join(told))}."] if len(told) > 1 else []
+    lead += [f"Beside them, no skips: {', '.join(beside)}."] if beside else []
+    headline = plural(found, "skip connection") if found else "No skip connection"
+    alone = next(iter(told), "").split(" ", 1)[-1] if len(told) == 1 else ""
+    return Verdict(
+        headline=f"{headline} in `{data['model_name']}`{', ' + alone if alone else ''}.",
+        lead=" ".join(lead),
+        facts=[("Network", data["model_name"]), ("Weight layers", quantity(data["layers"]))],
     )
 
 
