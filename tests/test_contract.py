@@ -30,7 +30,7 @@ each_rewired = pytest.mark.parametrize(
     "exhibit", [e for e in ZOO if e.name in REWIRED], ids=lambda exhibit: exhibit.name
 )
 each_exhibit = pytest.mark.parametrize("exhibit", ZOO, ids=lambda exhibit: exhibit.name)
-each_way = pytest.mark.parametrize("how", ["add", "cat"])
+each_way = pytest.mark.parametrize("how", ["add", "cat", "dense"])
 
 
 def _output(model: nn.Module, inputs: Any) -> Tensor:
@@ -41,7 +41,9 @@ def _output(model: nn.Module, inputs: Any) -> Tensor:
     return next(iter(output.values())) if isinstance(output, dict) else output
 
 
-def _rewired(exhibit: Exhibit, how: Literal["add", "cat"]) -> tuple[nn.Module, Any, Rewiring]:
+def _rewired(
+    exhibit: Exhibit, how: Literal["add", "cat", "dense"]
+) -> tuple[nn.Module, Any, Rewiring]:
     model, inputs = exhibit.build(), exhibit.inputs()
     return model, inputs, skipway.rewire(model, inputs, how=how)
 
@@ -74,7 +76,7 @@ def test_diagnose_that_raises_leaves_no_trace(exhibit: Exhibit) -> None:
 
 @each_exhibit
 @each_way
-def test_rewire_leaves_no_trace(exhibit: Exhibit, how: Literal["add", "cat"]) -> None:
+def test_rewire_leaves_no_trace(exhibit: Exhibit, how: Literal["add", "cat", "dense"]) -> None:
     model, inputs = exhibit.build(), exhibit.inputs()
     before = snapshot(model)
     with contextlib.suppress(RewireError):
@@ -94,7 +96,7 @@ def test_a_refusal_says_what_was_seen(exhibit: Exhibit) -> None:
 @each_rewired
 @each_way
 def test_a_rewired_model_keeps_every_key_and_value(
-    exhibit: Exhibit, how: Literal["add", "cat"]
+    exhibit: Exhibit, how: Literal["add", "cat", "dense"]
 ) -> None:
     model, _, rewiring = _rewired(exhibit, how)
     assert isinstance(rewiring.model, type(model))
@@ -108,7 +110,7 @@ def test_a_rewired_model_keeps_every_key_and_value(
 @each_rewired
 @each_way
 def test_every_parameter_of_a_rewired_model_gets_a_gradient(
-    exhibit: Exhibit, how: Literal["add", "cat"]
+    exhibit: Exhibit, how: Literal["add", "cat", "dense"]
 ) -> None:
     plain, inputs, rewiring = _rewired(exhibit, how)
     assert rewiring.model is not None
@@ -125,7 +127,7 @@ def test_every_parameter_of_a_rewired_model_gets_a_gradient(
 @each_rewired
 @each_way
 def test_copies_of_a_rewired_model_are_the_same_and_apart(
-    exhibit: Exhibit, how: Literal["add", "cat"]
+    exhibit: Exhibit, how: Literal["add", "cat", "dense"]
 ) -> None:
     _, inputs, rewiring = _rewired(exhibit, how)
     model = rewiring.model
@@ -149,7 +151,9 @@ def test_copies_of_a_rewired_model_are_the_same_and_apart(
 
 @each_rewired
 @each_way
-def test_a_plan_fits_another_instance(exhibit: Exhibit, how: Literal["add", "cat"]) -> None:
+def test_a_plan_fits_another_instance(
+    exhibit: Exhibit, how: Literal["add", "cat", "dense"]
+) -> None:
     _, inputs, rewiring = _rewired(exhibit, how)
     other = exhibit.build()
     plan = skipway.Plan.from_dict(rewiring.plan.to_dict())

@@ -610,7 +610,7 @@ def test_a_shallow_network_has_no_place(model: nn.Module, inputs: Tensor, messag
 
 def test_wrong_arguments_are_told_how_to_be_right() -> None:
     net, x = Plain(), torch.randn(2, 4)
-    with pytest.raises(RewireError, match='"add" or "cat"'):
+    with pytest.raises(RewireError, match='"cat" or "dense"'):
         rewire(net, x, how="residual")  # type: ignore[arg-type]
     with pytest.raises(RewireError, match="compile the result"):
         rewire(torch.compile(net, backend="eager"), x)  # type: ignore[arg-type]

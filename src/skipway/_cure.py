@@ -118,12 +118,18 @@ def diagnose_case(case: Case, *, epochs: int = 0, progress: Progress | None = No
 
 
 def rewire_case(
-    case: Case, *, how: Literal["add", "cat"] = "add", plan: Plan | None = None
+    case: Case,
+    *,
+    how: Literal["add", "cat", "dense"] = "add",
+    plan: Plan | None = None,
+    preserve: bool = False,
 ) -> Rewiring:
     """Rewire a case's network where its own diagnosis sees the gradient die, or by a plan."""
     inputs = inputs_of(case)
     diagnosis = _diagnose_at(case, 0) if plan is None else None
-    return rewire(_build(case, 0), inputs, how=how, diagnosis=diagnosis, plan=plan)
+    return rewire(
+        _build(case, 0), inputs, how=how, diagnosis=diagnosis, plan=plan, preserve=preserve
+    )
 
 
 def inputs_of(case: Case) -> Any:

@@ -176,8 +176,14 @@ def diagnose(case: str, after: int, save: Path | None, as_json: bool) -> None:
 @click.argument("case")
 @click.option(
     "--how",
-    type=click.Choice(["add", "cat"]),
-    help="By addition or by concatenation.  [default: add, or what the plan says]",
+    type=click.Choice(["add", "cat", "dense"]),
+    help="By addition, by concatenation, or every layer reads all earlier ones.  [default: add, "
+    "or what the plan says]",
+)
+@click.option(
+    "--preserve",
+    is_flag=True,
+    help="Start with every skip closed: the outputs stay bit for bit what they are.",
 )
 @click.option(
     "--plan",
@@ -190,7 +196,9 @@ def diagnose(case: str, after: int, save: Path | None, as_json: bool) -> None:
     help="Also write it: .html, .json (plan and source) or .py (the source).",
 )
 @_json  # fmt: skip
-def rewire(case: str, how: Any, plan: Path | None, save: Path | None, as_json: bool) -> None:
+def rewire(
+    case: str, how: Any, preserve: bool, plan: Path | None, save: Path | None, as_json: bool
+) -> None:
     """Which skips, where, and what does the code look like then?"""
     from ._cure import rewire_case
     from ._files import write_text
@@ -202,7 +210,7 @@ def rewire(case: str, how: Any, plan: Path | None, save: Path | None, as_json: b
         raise click.BadParameter(f"{plan} holds no plan", param_hint="--plan")
     if given is not None and how not in (None, given.how):
         raise click.UsageError(f"--how {how} and a plan that says {given.how}; leave one out.")
-    result = rewire_case(_find(case), how=how or "add", plan=given)
+    result = rewire_case(_find(case), how=how or "add", plan=given, preserve=preserve)
     if save and save.suffix == ".py":
         write_text(save, result.source())
         save = None

@@ -29,7 +29,7 @@ from ._diagnosis import (
 )
 from ._read import RESULTS, read
 from ._result import Result
-from ._rewiring import Plan, PlannedSkip, Rewiring
+from ._rewiring import Plan, PlannedSkip, Rewiring, Undo
 from ._skips import Skips
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "Skips",
     "State",
     "Treatment",
+    "Undo",
     "Variant",
     "read",
 ]

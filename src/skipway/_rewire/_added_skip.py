@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from .._errors import RewireError
 from .._trace import Graph
 from ._change import Change, Hooks, Part
-from ._classes import base_of
 from ._edits import Join
+from ._hookable import check_hookable
 from ._overwritten import is_overwritten
-from ._places import Place
 from ._placing import Placed
 from ._reading import Reading
 from ._relay import Relay
@@ -63,12 +61,13 @@ class AddedSkip(Change):
         """Return the relay between the two modules."""
         source, destination = self.placed.source, self.placed.destination
         for place in (source, destination):
-            self._check_hookable(result, place, reason)
+            check_hookable(self.graph, result, place, reason)
         own = dict(zip(self._roles, modules, strict=True))
         relay = Relay(
             source.child,
             destination.child,
             shortcut=own.get("shortcut"),
+            gate=own.get("gate"),
             fuse=own.get("fuse"),
             scale=self.placed.skip.branch_scale,
             clone=self.clone,
@@ -91,20 +90,4 @@ class AddedSkip(Change):
         return (
             f"skip = x{'.clone()' if self.clone else ''}  # after {source}",
             f"x = {merged}  # after {destination}",
-        )
-
-    def _check_hookable(self, result: nn.Module, place: Place, reason: str) -> None:
-        if place.child and self.graph.calls.get(place.child) == 1:
-            return
-        kind = base_of(result.get_submodule(self.scope)).__name__
-        why = (
-            f"`{place.child}` is called {self.graph.calls[place.child]} times there"
-            if place.child
-            else f"`{place.name}` is no module of its own"
-        )
-        raise RewireError(
-            f"The forward of {kind} (`{self.scope or 'the model'}`) cannot be written anew: "
-            f"{reason}. Hooks cannot carry a skip at `{place.name}` either: {why}. Write "
-            "it by hand: keep the tensor (skip = x) and add it two layers later "
-            "(x = skip + x)."
         )

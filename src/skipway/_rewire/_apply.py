@@ -10,8 +10,9 @@ from typing import Any
 from torch import nn
 
 from .._errors import RewireError
+from .._results import Undo
 from ._change import Change, grouped
-from ._scope import Scope, Undo
+from ._scope import Scope
 from ._source import Page
 
 

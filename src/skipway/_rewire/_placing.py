@@ -88,7 +88,7 @@ def _fitting(graph: Graph, skip: PlannedSkip, source: Place, destination: Place)
             "the one to the other. Choose ends with the same number of dimensions."
         )
     if not skip.source_shape and not skip.destination_shape:
-        fuse = fuse_of(between) if skip.merge == "cat" else None
+        fuse = fuse_of(between) if skip.merge != "add" else None
         skip = replace(skip, shortcut=shortcut, fuse=fuse)
     planned = skip.source_shape[1:], skip.destination_shape[1:]
     if planned[0] and planned != (shapes[0][1:], shapes[1][1:]):

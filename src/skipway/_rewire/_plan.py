@@ -10,42 +10,55 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from .._errors import RewireError
 from .._results import Diagnosis, Plan, PlannedSkip
 from .._trace import Graph, Unit, chains, read_skips
 from ._decay import losing_part, said
+from ._densify import densified
 from ._places import Place, streams
 from ._placing import ends_of, is_final
 from ._refusals import no_place
 from ._shortcuts import Ends, fuse_of, shortcut_of
 
+How: TypeAlias = Literal["add", "cat", "dense"]
+Merge: TypeAlias = Literal["add", "cat"]
 SPAN = 2
 # A branch of an existing skip with this few weight layers needs none inside.
 _SHORT_BRANCH = 4
 
 
-def make_plan(graph: Graph, how: Literal["add", "cat"], diagnosis: Diagnosis | None) -> Plan:
+def make_plan(graph: Graph, how: How, diagnosis: Diagnosis | None) -> Plan:
     """Choose the skips for a network.
 
     Raises:
         RewireError: there is no place for one; the message says what was seen.
     """
-    if how not in ("add", "cat"):
-        raise RewireError(f'how={how!r} is not known; give "add" or "cat".')
+    if how not in ("add", "cat", "dense"):
+        raise RewireError(f'how={how!r} is not known; give "add", "cat" or "dense".')
     covered = [
         set(skip.branch)
         for skip in read_skips(graph)
         if skip.kind != "merge" and len(skip.branch) <= _SHORT_BRANCH
     ]
     runs = [run for run in chains(graph) if not any({u.name for u in run} <= c for c in covered)]
-    found = [skips for run in runs for skips in _along(graph, run, how)]
+    merge: Merge = "add" if how == "add" else "cat"
+    found = [skips for run in runs for skips in _along(graph, run, merge)]
     kept = losing_part(found, diagnosis)
     if not any(kept):
         raise RewireError(no_place(graph, runs))
+    reason = said([skip for run in kept for skip in run], found, diagnosis)
+    if how == "dense":
+        kept = [densified(run) for run in kept]
     skips = sorted((s for each in kept for s in each), key=lambda s: graph.unit(s.source).node)
-    return Plan(how=how, skips=tuple(skips), reason=said(skips, found, diagnosis))
+    return Plan(how=how, skips=tuple(skips), reason=reason)
+
+
+def with_gates(plan: Plan) -> Plan:
+    """Return the plan with every skip closed at the start."""
+    skips = (replace(skip, gate=True, branch_scale=1.0) for skip in plan.skips)
+    return replace(plan, skips=tuple(skips))
 
 
 def with_scale(plan: Plan, scale: float) -> Plan:
@@ -53,9 +66,7 @@ def with_scale(plan: Plan, scale: float) -> Plan:
     return replace(plan, skips=tuple(replace(skip, branch_scale=scale) for skip in plan.skips))
 
 
-def _along(
-    graph: Graph, run: Sequence[Unit], how: Literal["add", "cat"]
-) -> list[list[PlannedSkip]]:
+def _along(graph: Graph, run: Sequence[Unit], how: Merge) -> list[list[PlannedSkip]]:
     """Return the skips along a run: around small blocks, else inside of them."""
     for options in ({}, {"block": 1}):
         found = [_skips(graph, places, how) for places in streams(graph, run, **options)]
@@ -64,7 +75,7 @@ def _along(
     return []
 
 
-def _skips(graph: Graph, places: Sequence[Place], how: Literal["add", "cat"]) -> list[PlannedSkip]:
+def _skips(graph: Graph, places: Sequence[Place], how: Merge) -> list[PlannedSkip]:
     found: list[PlannedSkip] = []
     source, passed = places[0], 0
     for here in places[1:]:
@@ -78,9 +89,7 @@ def _skips(graph: Graph, places: Sequence[Place], how: Literal["add", "cat"]) ->
     return found
 
 
-def _planned(
-    source: Place, destination: Place, between: Ends, how: Literal["add", "cat"]
-) -> PlannedSkip:
+def _planned(source: Place, destination: Place, between: Ends, how: How) -> PlannedSkip:
     return PlannedSkip(
         source=source.name,
         destination=destination.name,

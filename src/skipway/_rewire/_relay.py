@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,6 +24,7 @@ class Relay(nn.Module):
         source: path of the module whose output is kept, for messages.
         destination: path of the module whose output it joins.
         shortcut: what the kept tensor goes through.
+        gate: what it goes through then.
         fuse: joins by concatenation; without it the two are added.
         scale: of the destination's output in a sum.
         clone: keep a copy, because something overwrites the tensor before it joins.
@@ -33,13 +36,15 @@ class Relay(nn.Module):
         destination: str,
         *,
         shortcut: nn.Module | None = None,
+        gate: nn.Module | None = None,
         fuse: nn.Module | None = None,
         scale: float = 1.0,
         clone: bool = False,
     ) -> None:
         super().__init__()
         self.source, self.destination = source, destination
-        self.shortcut, self.fuse, self.scale, self.clone = shortcut, fuse, scale, clone
+        self.shortcut, self.gate, self.fuse = shortcut, gate, fuse
+        self.scale, self.clone = scale, clone
         self.carried: Tensor | None = None
         self.handles: list[Any] = []
 
@@ -60,12 +65,7 @@ class Relay(nn.Module):
         """Join what was kept to the output of the destination."""
         kept, self.carried = self.carried, None
         if kept is None:
-            raise RewireError(
-                f"The skip from `{self.source}` to `{self.destination}` has nothing to carry: "
-                f"`{self.destination}` ran and `{self.source}` did not run before it. That "
-                "happens when activation checkpointing recomputes only the second one (put both "
-                "into one checkpoint), or when a branch of the forward leaves the first one out."
-            )
+            raise _nothing_to_carry(self.source, self.destination)
         joined: Tensor = self(kept, output)
         return joined
 
@@ -75,10 +75,74 @@ class Relay(nn.Module):
         if self.fuse is not None:
             fused: Tensor = self.fuse(skip, x)
             return fused
+        skip = skip if self.gate is None else self.gate(skip)
         return skip + (x if self.scale == 1 else self.scale * x)
+
+    def unhook(self) -> None:
+        """Stop carrying."""
+        for handle in self.handles:
+            handle.remove()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "carried": None}
+
+
+class DenseRelay(nn.Module):
+    """Keep the outputs of several modules; each but the first becomes a mix of all so far.
+
+    Args:
+        paths: of the modules, in the order in which they run.
+        fuses: what mixes, for each module but the first.
+        clones: which outputs are copied, because something overwrites them later.
+    """
+
+    def __init__(
+        self, paths: Sequence[str], fuses: Sequence[nn.Module], clones: Sequence[bool]
+    ) -> None:
+        super().__init__()
+        self.paths, self.clones = tuple(paths), tuple(clones)
+        self.fuses = nn.ModuleList(fuses)
+        self.kept: list[Tensor] = []
+        self.handles: list[Any] = []
+
+    def attach(self, model: nn.Module) -> None:
+        """Start to carry what the modules put out."""
+        self.handles = [
+            model.get_submodule(path).register_forward_hook(partial(self.read, number))
+            for number, path in enumerate(self.paths)
+        ]
+
+    def read(self, number: int, module: nn.Module, args: Any, output: Tensor) -> Tensor | None:
+        """Keep the output of the module with this number; return what all so far are mixed to."""
+        if number == 0:
+            self.kept = []
+        if len(self.kept) != number:
+            raise _nothing_to_carry(self.paths[len(self.kept)], self.paths[number])
+        self.kept.append(output.clone() if self.clones[number] else output)
+        if number == 0:
+            return None
+        features = self.kept
+        if number == len(self.fuses):
+            self.kept = []
+        mixed: Tensor = self.fuses[number - 1](features)
+        return mixed
+
+    def unhook(self) -> None:
+        """Stop carrying."""
+        for handle in self.handles:
+            handle.remove()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "kept": []}
+
+
+def _nothing_to_carry(source: str, destination: str) -> RewireError:
+    return RewireError(
+        f"The skip from `{source}` to `{destination}` has nothing to carry: `{destination}` ran "
+        f"and `{source}` did not run before it. That happens when activation checkpointing "
+        "recomputes only the second one (put both into one checkpoint), or when a branch of the "
+        "forward leaves the first one out."
+    )
 
 
 class Relays(nn.ModuleList):
@@ -95,7 +159,7 @@ def check_relays(model: nn.Module, inputs: Any) -> None:
     Raises:
         RewireError: a skip has nothing to carry when its destination is computed again.
     """
-    if not any(isinstance(module, Relay) for module in model.modules()):
+    if not any(isinstance(module, (Relay, DenseRelay)) for module in model.modules()):
         return
     with untouched(model), torch.enable_grad():
         outputs = [each for each in _tensors(call(model, inputs)) if each.requires_grad]

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from .._results import Undo
 from ._attributes import Attribute, attributes_of, names_of
 from ._change import Change
 from ._classes import base_of, rewired_class
@@ -16,21 +17,6 @@ from ._reading import Reading
 from ._relay import Relays
 from ._source import Page
 from ._statements import Line
-
-
-@dataclass(frozen=True)
-class Undo:
-    """What takes the changes of one scope away again.
-
-    Attributes:
-        path: of the module.
-        kind: the class that it had.
-        added: the attributes that it got.
-    """
-
-    path: str
-    kind: type[nn.Module]
-    added: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,8 @@ def shortcut_of(between: Ends, how: str) -> str | None:
     stride, (before, after) = between.stride, between.widths
     if stride is None:
         return None
+    if how == "dense" and (stride > 1 or before != after):
+        return None
     if stride > 1:
         return "pool" if before == after or how == "cat" else "pool + 1x1"
     if before == after or how == "cat":
@@ -82,11 +84,24 @@ def modules_of(skip: PlannedSkip, between: Ends) -> dict[str, str]:
             f"dims={between.dims})"
         )
     if skip.merge == "cat":
-        more = f", skip={before}" if before != after else ""
-        more += f", dims={between.dims}" if between.dims else ""
-        more += f", scale={skip.branch_scale}" if skip.branch_scale != 1 else ""
-        made["fuse"] = f"skipway.nn.Fuse({after}{more})"
+        start = ', start="branch"' if skip.gate else ""
+        narrower = f", skip={before}" if before != after else ""
+        made["fuse"] = f"skipway.nn.Fuse({after}{narrower}{_more(skip, between)}{start})"
+    elif skip.gate:
+        made["gate"] = "skipway.nn.ReZero()"
     return made
+
+
+def dense_fuse_of(skip: PlannedSkip, between: Ends, count: int) -> str:
+    """Return the constructor of what mixes `count` features of a dense block."""
+    start = ', start="last"' if skip.gate else ""
+    more = _more(skip, between)
+    return f"skipway.nn.DenseFuse({between.widths[1]}, {count}{more}{start})"
+
+
+def _more(skip: PlannedSkip, between: Ends) -> str:
+    dims = f", dims={between.dims}" if between.dims else ""
+    return dims + (f", scale={skip.branch_scale}" if skip.branch_scale != 1 else "")
 
 
 def merge_of(skip: PlannedSkip, names: dict[str, str]) -> str:
@@ -96,5 +111,7 @@ def merge_of(skip: PlannedSkip, names: dict[str, str]) -> str:
         value = f"{names['shortcut']}({value})"
     if "fuse" in names:
         return f"{names['fuse']}({value}, {{x}})"
+    if "gate" in names:
+        value = f"{names['gate']}({value})"
     scale = f"{skip.branch_scale} * " if skip.branch_scale != 1 else ""
     return f"{value} + {scale}{{x}}"

@@ -15,8 +15,10 @@ from .._trace import Graph, observe, record, untouched
 from ._added_skip import AddedSkip
 from ._apply import Applied, apply
 from ._classes import base_of
+from ._dense_block import dense_blocks
 from ._placing import place
-from ._plan import make_plan, with_scale
+from ._plan import make_plan, with_gates, with_scale
+from ._preserved import check_preserved
 from ._relay import check_relays
 from ._source import whole
 
@@ -29,9 +31,10 @@ def rewire(
     model: nn.Module,
     inputs: Any,
     *,
-    how: Literal["add", "cat"] = "add",
+    how: Literal["add", "cat", "dense"] = "add",
     diagnosis: Diagnosis | None = None,
     plan: Plan | None = None,
+    preserve: bool = False,
 ) -> Rewiring:
     """Give a network skip connections, around every two weight layers that follow each other.
 
@@ -43,9 +46,13 @@ def rewire(
         inputs: what its forward takes: a tensor, a tuple of positional or a dict of keyword
             arguments.
         how: `"add"` for `x = skip + x` (ResNet), `"cat"` to concatenate and mix back to the
-            width (DenseNet); the mixing layer starts as the same sum.
+            width; the mixing layer starts as the same sum. `"dense"` lets every second layer
+            read all earlier ones (DenseNet), through a mixing layer that starts as that sum too.
         diagnosis: of this network; then only the layers that lose gradient get skips.
         plan: a plan made before, for this or for another instance; it may be edited.
+        preserve: start with every skip closed, so that the outputs stay bit for bit what they
+            are. For networks that are trained already: a second path that starts closed does not
+            cure one whose gradient dies.
 
     Returns:
         The new network, the plan, and the source of every class that changed.
@@ -79,12 +86,16 @@ def rewire(
     with untouched(model):
         graph = observe(model, inputs)
         chosen = plan or make_plan(graph, how, diagnosis)
+        if preserve:
+            chosen = with_gates(chosen)
         applied = _applied(model, inputs, graph, chosen)
         largest = _largest(applied.model, inputs, graph)
-        if plan is None and largest > _GROWTH * _largest(model, inputs, graph):
+        if plan is None and not preserve and largest > _GROWTH * _largest(model, inputs, graph):
             chosen = with_scale(chosen, round(1 / math.sqrt(len(chosen.skips)), 3))
             applied = _applied(model, inputs, graph, chosen)
         check_relays(applied.model, inputs)
+        if preserve:
+            check_preserved(model, applied.model, inputs)
     return _rewiring(model, graph, chosen, applied)
 
 
@@ -115,7 +126,10 @@ def _check_guides(diagnosis: Diagnosis | None, plan: Plan | None) -> None:
 
 
 def _applied(model: nn.Module, inputs: Any, graph: Graph, plan: Plan) -> Applied:
-    return apply(model, inputs, [AddedSkip(graph, each) for each in place(graph, plan)])
+    placed = place(graph, plan)
+    dense = [each for each in placed if each.skip.merge == "dense"]
+    single = [AddedSkip(graph, each) for each in placed if each.skip.merge != "dense"]
+    return apply(model, inputs, [*single, *dense_blocks(graph, dense)])
 
 
 def _largest(model: nn.Module, inputs: Any, graph: Graph) -> float:
@@ -154,4 +168,5 @@ def _rewiring(model: nn.Module, graph: Graph, plan: Plan, applied: Applied) -> R
         parameters_added=after - before,
         layers=tuple(unit.name for unit in graph.units),
         model=applied.model,
+        undo=applied.undo,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ._align import Align
+from ._dense_fuse import DenseFuse
 from ._fuse import Fuse
 from ._gate import LayerScale, ReZero
 from ._highway import Highway
@@ -35,6 +36,7 @@ __all__ = [
     "DeltaAttentionResiduals",
     "Dense",
     "DenseFormer",
+    "DenseFuse",
     "Fixup",
     "Fuse",
     "Highway",

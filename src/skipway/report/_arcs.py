@@ -86,7 +86,7 @@ def arranged(found: Sequence[Arc]) -> tuple[list[Arc], list[Bus]]:
 
 
 def _label(skip: Mapping[str, Any]) -> str:
-    if skip.get("merge") == "cat" or skip.get("kind") == "concatenation":
+    if skip.get("merge") in ("cat", "dense") or skip.get("kind") == "concatenation":
         return "cat"
     shortcut = str(skip.get("shortcut", "identity"))
     if skip.get("kind") == "projection" or "1x1" in shortcut:

@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from . import _page, _skips, _source, _table, _verdict
 from ._figure_spine import FINE, LOST, QUIET, network
 from ._rows import Side
+from ._source import HOWS
 from ._values import Data, claim_of, shape
 from ._words import markup
 
@@ -104,7 +105,7 @@ def _findings(diagnosis: Data) -> Markup:
 
 def _plan(plan: Data) -> Markup:
     head = ("From", "To", "Joined by", "On the skip", "Shape")
-    names = {"cat": "concatenation", "add": "addition"}
+    names = HOWS
     rows = [
         (
             _tag("code", skip["source"]),

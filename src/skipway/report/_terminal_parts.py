@@ -14,6 +14,7 @@ from . import _source, _spine, _table
 from ._axis import LogAxis
 from ._cells import NO_BAR
 from ._rows import Reading, Rows, Side, in_sight, rows
+from ._source import HOWS
 from ._values import STATES, Data, clipped, log10, plural, sentence, shape, short
 from ._words import CODE
 
@@ -180,7 +181,7 @@ def plan_table(plan: Data, width: int) -> Table:
             if at == ahead:
                 table.add_row(Text(f"⋮ {plural(hidden, 'more skip')}", STYLES["quiet"]))
             continue
-        joined = "concatenation" if skip["merge"] == "cat" else "addition"
+        joined = HOWS.get(skip["merge"], skip["merge"])
         cells = [clipped(skip["source"], most), clipped(skip["destination"], most), joined]
         cells += [skip["shortcut"], shape(skip["destination_shape"])]
         table.add_row(*(Text(cell) for cell in cells))
