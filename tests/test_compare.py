@@ -28,7 +28,7 @@ from skipway._compare._cells import Cell
 from skipway._compare._controls import controls_of
 from skipway._compare._judge import chance_loss, evaluate
 from skipway._compare._split import split_train
-from skipway._compare._statistics import choose_rate
+from skipway._compare._statistics import choose_rate, evidence, holm
 from skipway._compare._summary import Table, best_treated, variants_of
 from skipway._compare._words import Writer
 from skipway._compare._work import Job, build, run_cell
@@ -138,6 +138,75 @@ def test_interval_without_spread_and_with_one_pair():
     alone = paired([99.0], [10.0])
     assert (alone.low, alone.high) == (-math.inf, math.inf)
     assert answer(alone) == "no difference"
+
+
+def test_evidence_is_the_textbook_one():
+    one = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]
+    two = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
+    found = evidence(two, one)
+    # Student's data again: R's t.test(paired=TRUE) prints p = 0.002833; of nine patients that
+    # differ all nine go one way, 2 / 2^9.
+    assert found.p == pytest.approx(0.002833, abs=5e-7)
+    assert found.sign_p == pytest.approx(2 / 2**9)
+    assert 0.70 < found.bootstrap_low < 1.58 < found.bootstrap_high < 2.7
+    assert evidence([1.0], [0.0]).p == 1.0
+    assert evidence([1.0], [0.0]).detectable == math.inf
+    same = evidence([1.0, 2.0], [1.0, 2.0])
+    assert (same.p, same.sign_p, same.detectable) == (1.0, 1.0, 0.0)
+
+
+def test_smallest_effect_is_found_four_times_out_of_five():
+    # These four have a standard deviation of 1 / sqrt(2): times sqrt(2) it is in deviations.
+    effect = evidence([0.0, 0.0, 2**0.5, 0.0], [0.0] * 4).detectable * 2**0.5
+    random = np.random.default_rng(2)
+    said = [answer(paired(list(row + effect), [0.0] * 4)) for row in random.normal(0, 1, (8000, 4))]
+    # Four standard errors of a share of 0.8 are 1.8 %.
+    assert said.count("helped") / len(said) == pytest.approx(0.8, abs=0.018)
+
+
+def test_holm_corrects_as_in_the_textbook():
+    # R: p.adjust(c(0.01, 0.02, 0.03, 0.04, 0.05), "holm") = 0.05 0.08 0.09 0.09 0.09
+    ps = {"a": 0.01, "b": 0.02, "c": 0.03, "d": 0.04, "e": 0.05}
+    assert list(holm(ps).values()) == pytest.approx([0.05, 0.08, 0.09, 0.09, 0.09])
+    assert holm({"a": 0.9, "b": 0.8}) == {"a": 1.0, "b": 1.0}
+    assert holm({}) == {}
+
+
+def simulated(random, effects: dict[str, float], *, rates=(1.0, 3.0), seeds=5) -> list[str]:
+    """Draw one comparison: paired luck, a spread of one point, `effects` in those points."""
+    roles = {"plain": "reference", **dict.fromkeys(effects, "treated")}
+    runs = {}
+    for seed in range(seeds):
+        luck = random.normal(0, 3)
+        for name in roles:
+            for rate in rates:
+                ends = 70 + luck + effects.get(name, 0.0) + random.normal(0, 0.5**0.5, 2)
+                runs[Cell(name, seed, rate)] = Run(
+                    variant=name, seed=seed, learning_rate=rate, status="done", error=None,
+                    train_loss=(2.3, 1.0), validation=(10.0, float(ends[0])),
+                    test=(10.0, float(ends[1])), stalled=False, step_ms=1.0, seconds=1.0,
+                    parameters=10,
+                )  # fmt: skip
+    table = Table(runs, seeds, rates, higher_is_better=True, chance=10.0)
+    found = variants_of(table, roles, {}, dict.fromkeys(roles))
+    return [each.answer for each in found if each.answer is not None]
+
+
+@pytest.mark.parametrize("variants", [1, 4])
+def test_no_difference_is_called_a_help_at_most_once_in_twenty(variants):
+    random = np.random.default_rng(3)
+    effects = {f"variant {number}": 0.0 for number in range(variants)}
+    said = [simulated(random, effects) for _ in range(1000)]
+    assert sum("helped" in each for each in said) <= 50
+    assert sum("worse" in each for each in said) <= 50
+
+
+def test_two_standard_deviations_are_found_with_five_seeds():
+    random = np.random.default_rng(4)
+    said = [simulated(random, {"better": 2.0}) for _ in range(4000)]
+    # 90.9 % by the noncentral t distribution; two standard errors are 0.9 %.
+    assert sum(each == ["helped"] for each in said) >= 3600
+    assert not any("worse" in each for each in said)
 
 
 def test_rate_is_chosen_on_the_mean_in_the_right_direction():
@@ -473,6 +542,23 @@ def test_verdict_of_a_cure_names_gap_and_cost():
         "Yes. Both kinds of skip cure it, in every seed. Concatenation ends 3.6 points above "
         "addition (3.2 to 4.0), for twice the parameters and about 1.6 times the time per step."
     )
+
+
+def test_several_variants_are_corrected_for_and_what_stays_unseen_is_said():
+    base = [80.0, 82.0, 84.0, 81.0, 83.0]
+    lucky = [81.2, 82.1, 85.6, 82.3, 83.4]  # p = 0.024 alone, four variants make it 0.097
+    noise = [80.4, 81.5, 84.6, 80.3, 83.9]
+    many = told({"plain": base, "lucky": lucky, "b": noise, "c": noise, "d": noise})
+    alone = told({"plain": base, "lucky": lucky})
+    assert alone.best.answer == "helped"
+    assert many.best.answer == "no difference"
+    notes = dict(many.notes())
+    assert (
+        "corrected for 4 treated variants"
+        in notes["Several were tried, so one alone may look better by luck"]
+    )
+    assert any(title.startswith("5 seeds see differences of") for title in notes)
+    assert not any("seeds see differences" in title for title, _ in alone.notes())
 
 
 def test_verdict_says_no_difference_and_worse():

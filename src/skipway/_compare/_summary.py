@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .._results import Answer, Interval, Run, Variant
+from .._results import Answer, Evidence, Interval, Run, Variant
 from ._cells import Cell
-from ._statistics import answer, choose_rate, paired
+from ._statistics import answer, choose_rate, evidence, holm, p_value, paired
 
 Role = Literal["reference", "treated", "control"]
 
@@ -88,6 +88,7 @@ def variants_of(
     }
     ends = {name: [table.test(run) for run in table.of(name, factors[name])] for name in roles}
     reference = next(iter(roles))
+    found = _evidence(ends, roles, reference)
     return tuple(
         _variant(
             name,
@@ -99,6 +100,7 @@ def variants_of(
             table.of(name, factors[name]),
             difference=None if name == reference else _gap(table, ends, name, reference),
             against_linear=None if name == "linear" else _gap(table, ends, name, "linear"),
+            found=found.get(name),
             higher_is_better=table.higher_is_better,
         )
         for name, role in roles.items()
@@ -123,6 +125,26 @@ def _tried(table: Table, name: str) -> dict[float, list[float]]:
     return {rate: [table.validation(run) for run in table.of(name, rate)] for rate in table.rates}
 
 
+def _evidence(
+    ends: Mapping[str, Sequence[float]], roles: Mapping[str, Role], reference: str
+) -> dict[str, Evidence]:
+    """Return the evidence for all but the reference.
+
+    Only the treated variants are corrected for each other: the controls are no attempts at a cure.
+    """
+    p = {
+        name: p_value([a - b for a, b in zip(ends[name], ends[reference], strict=True)])
+        for name, role in roles.items()
+        if role == "treated"
+    }
+    corrected = holm(p)
+    return {
+        name: evidence(ends[name], ends[reference], corrected_p=corrected.get(name))
+        for name in roles
+        if name != reference
+    }
+
+
 def _gap(
     table: Table, ends: Mapping[str, Sequence[float]], name: str, other: str
 ) -> Interval | None:
@@ -142,12 +164,13 @@ def _variant(
     *,
     difference: Interval | None,
     against_linear: Interval | None,
+    found: Evidence | None,
     higher_is_better: bool,
 ) -> Variant:
     done = [run.test[-1] for run in runs if run.status == "done"] or [math.nan]
     said: Answer | None = None
-    if difference is not None:
-        said = answer(difference, higher_is_better=higher_is_better)
+    if difference is not None and found is not None:
+        said = answer(difference, higher_is_better=higher_is_better, corrected_p=found.corrected_p)
     return Variant(
         name=name,
         detail=detail,
@@ -167,4 +190,5 @@ def _variant(
         step_ms=statistics.median(run.step_ms for run in runs),
         parameters=max(run.parameters for run in runs),
         answer=said,
+        evidence=found,
     )

@@ -55,6 +55,8 @@ class Writer:
         """Return (short claim, explanation) pairs, what weakens the verdict most first."""
         notes = [
             self._few_seeds(),
+            self._several(),
+            self._unseen(),
             self._start(),
             self._simple("linear", "a linear model"),
             self._simple("shallow", "a shallow network"),
@@ -115,6 +117,38 @@ class Writer:
         if self.table.seeds == 2:
             return "Two seeds say little", "The interval is wide for that alone; run five."
         return None
+
+    def _several(self) -> Note | None:
+        """Say where the correction for several variants has taken an answer back."""
+        lost = [each for each in self.variants if self._alone(each) != each.answer]
+        if not lost:
+            return None
+        count = sum(each.role == "treated" for each in self.variants)
+        return (
+            "Several were tried, so one alone may look better by luck",
+            f"Taken alone, {_list([each.name for each in lost])} would differ; corrected for "
+            f"{count} treated variants (Holm), p is "
+            f"{_list([prose(_corrected(each)) for each in lost])}.",
+        )
+
+    def _alone(self, variant: Variant) -> str | None:
+        if variant.difference is None:
+            return variant.answer
+        return answer(variant.difference, higher_is_better=self.table.higher_is_better)
+
+    def _unseen(self) -> Note | None:
+        best = self.best
+        if best is None or best.answer != "no difference" or best.evidence is None:
+            return None
+        smallest = best.evidence.detectable
+        if not math.isfinite(smallest) or smallest == 0:
+            return None
+        size = f"{smallest:.1f} points" if self.kind == "accuracy" else prose(smallest)
+        return (
+            f"{self.table.seeds} seeds see differences of {size} or more",
+            "at this spread, four times out of five; a smaller one would go unseen. More seeds see "
+            "smaller ones.",
+        )
 
     def _start(self) -> Note | None:
         start = self._control("better start")
@@ -245,6 +279,10 @@ class Writer:
     def _signed(self, value: float) -> str:
         text = f"{abs(value):.1f}" if self.kind == "accuracy" else prose(abs(value))
         return f"−{text}" if value < 0 and math.isfinite(value) and text.strip("0.") else text
+
+
+def _corrected(variant: Variant) -> float:
+    return variant.evidence.corrected_p if variant.evidence is not None else 1.0
 
 
 def _cost(variant: Variant, other: Variant) -> str:

@@ -14,7 +14,7 @@ code; numbers in them are already written for a reader.
 
 from __future__ import annotations
 
-from ._comparison import Answer, Comparison, Interval, Run, Variant
+from ._comparison import Answer, Comparison, Evidence, Interval, Run, Variant
 from ._cure import Cure
 from ._diagnosis import (
     CAUSES,
@@ -40,6 +40,7 @@ __all__ = [
     "Comparison",
     "Cure",
     "Diagnosis",
+    "Evidence",
     "Finding",
     "Interval",
     "Kind",

@@ -34,6 +34,30 @@ class Interval(Result):
 
 
 @dataclass(frozen=True)
+class Evidence(Result):
+    """How far a paired difference can be trusted, said in more than one way.
+
+    Attributes:
+        p: two-sided, of Student's paired t test; 1 where one pair alone says nothing.
+        corrected_p: the same after Holm's correction for all treated variants; it gives the answer.
+        sign_p: two-sided, of the exact sign test: only who was better counts, not by how much.
+        bootstrap_low: lower end of the 95 % percentile bootstrap interval of the mean difference;
+            with five seeds it is narrower than it should be.
+        bootstrap_high: its upper end.
+        detectable: the smallest true difference that this many seeds with this spread would have
+            shown four times out of five; `inf` for one pair.
+    """
+
+    kind_of_result = "evidence"
+    p: float
+    corrected_p: float
+    sign_p: float
+    bootstrap_low: float
+    bootstrap_high: float
+    detectable: float
+
+
+@dataclass(frozen=True)
 class Run(Result):
     """One training: a variant, a seed, a learning rate.
 
@@ -88,6 +112,7 @@ class Variant(Result):
         step_ms: median over the runs.
         parameters: how many the model has.
         answer: against the reference; `None` for the reference.
+        evidence: behind the answer; `None` for the reference.
     """
 
     kind_of_result = "variant"
@@ -109,6 +134,7 @@ class Variant(Result):
     step_ms: float
     parameters: int
     answer: Answer | None
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True)
