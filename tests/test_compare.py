@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import itertools
 import json
 import math
 import os
@@ -27,6 +29,7 @@ from skipway._compare import answer, compare, forget, paired, train
 from skipway._compare._cells import Cell
 from skipway._compare._controls import controls_of
 from skipway._compare._judge import chance_loss, evaluate
+from skipway._compare._limit import OverTime, at_most
 from skipway._compare._split import split_train
 from skipway._compare._statistics import choose_rate, evidence, holm
 from skipway._compare._summary import Table, best_treated, variants_of
@@ -737,11 +740,151 @@ def die() -> nn.Module:
     return small()
 
 
-def test_dying_worker_is_an_error_and_not_a_hang(tmp_path, monkeypatch):
+def test_dying_worker_is_an_outcome_and_costs_nobody_else(tmp_path, monkeypatch):
     monkeypatch.setenv("SKIPWAY_TEST_PARENT", str(os.getpid()))
-    with pytest.raises(RunError, match="worker process died"):
-        compare({"a": case(model=die)}, seeds=2, workers=1, controls=False, folder=tmp_path)
+    cases = {"a": case(), "b": case(model=die)}
+    result = compare(
+        cases, seeds=1, workers=2, controls=False, folder=tmp_path, learning_rates=(1.0,)
+    )
+    assert [run.status for run in result.variant("a").runs] == ["done"]
+    assert [run.status for run in result.variant("b").runs] == ["failed"]
+    assert "worker process had to be given up" in result.variant("b").runs[0].error
     assert not list(tmp_path.glob(".job-*"))
+    with pytest.raises(CaseError, match="given up"):
+        compare({"b": case(model=die)}, seeds=1, workers=1, controls=False)
+
+
+def test_dying_worker_of_a_given_executor_is_an_error(monkeypatch):
+    monkeypatch.setenv("SKIPWAY_TEST_PARENT", str(os.getpid()))
+    with (
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
+        pytest.raises(RunError, match="worker of the given executor died"),
+    ):
+        compare({"a": case(model=die)}, seeds=1, workers=pool, controls=False)
+
+
+class Endless(nn.Module):
+    """Never comes back from a forward in training mode, once it is asked to."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.net, self.how = small(), how
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and os.environ.get("SKIPWAY_TEST_PARENT") != str(os.getpid()):
+            while self.how == "in Python":
+                pass
+            if self.how == "in C":
+                sum(itertools.repeat(0))  # holds the interpreter and sees no signal
+        return self.net(x)
+
+
+@pytest.mark.parametrize(
+    ("how", "words"), [("in Python", "after 2 s, the time limit"), ("in C", "had to be given up")]
+)
+def test_hanging_training_is_an_outcome(how, words, monkeypatch):
+    monkeypatch.setenv("SKIPWAY_TEST_PARENT", str(os.getpid()))
+    monkeypatch.setattr("skipway._compare._pool._patience", lambda limit: 10.0)
+    result = compare(
+        {"a": case(), "b": case(model=lambda: Endless(how))}, seeds=1, workers=2, controls=False,
+        learning_rates=(1.0,), time_limit=2.0 if how == "in Python" else 60.0,
+    )  # fmt: skip
+    assert result.variant("a").runs[0].status == "done"
+    (run,) = result.variant("b").runs
+    assert run.status == "failed"
+    assert words in run.error
+
+
+def test_limit_rings_once_and_gives_an_older_alarm_back():
+    rang: list[int] = []
+    before = signal.signal(signal.SIGALRM, lambda *_: rang.append(1))
+    older = signal.setitimer(signal.ITIMER_REAL, 30)
+    try:
+        with pytest.raises(OverTime), at_most(0.05):
+            time.sleep(5)
+        left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
+        assert 20 < left < 30
+        with at_most(0.05):
+            pass
+        time.sleep(0.1)
+        assert not rang
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *older)
+        signal.signal(signal.SIGALRM, before)
+    with pytest.raises(CaseError, match="time_limit=0"):
+        quick({"a": case()}, time_limit=0)
+
+
+def test_failed_trainings_are_tried_again_only_when_asked(tmp_path, monkeypatch):
+    class Moody(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = small()
+
+        def forward(self, x: Tensor) -> Tensor:
+            if os.environ.get("SKIPWAY_TEST_MOOD") == "bad" and not self.training and len(x) > 2:
+                raise RuntimeError("not today")
+            return self.net(x)
+
+    cases = {"a": case(), "b": case(model=Moody)}
+    monkeypatch.setenv("SKIPWAY_TEST_MOOD", "bad")
+    assert quick(cases, folder=tmp_path).variant("b").failures == 2
+    monkeypatch.setenv("SKIPWAY_TEST_MOOD", "good")
+    assert quick(cases, folder=tmp_path).variant("b").failures == 2
+    steps: list[int] = []
+    again = quick(
+        cases, folder=tmp_path, retry_failed=True, progress=lambda d, t, _: steps.append(d)
+    )
+    assert (steps, again.variant("b").failures) == ([2, 3, 4], 0)
+
+
+def test_folder_of_another_process_is_refused(tmp_path):
+    quick({"a": case()}, seeds=1, folder=tmp_path)
+    hold = (
+        "import sys, filelock; lock = filelock.FileLock(sys.argv[1]); lock.acquire();"
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(tmp_path / ".lock")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as other:  # fmt: skip
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(RunError, match="Another process works in"):
+            quick({"a": case()}, seeds=1, folder=tmp_path)
+        other.kill()  # as a crash would: the lock goes with its process
+    quick({"a": case()}, seeds=1, folder=tmp_path)
+
+
+def test_full_disk_loses_nothing(tmp_path):
+    folder = tmp_path / "run"
+    program = tmp_path / "program.py"
+    # No file may grow larger than this: the operating system then says what it says on a full disk.
+    full_disk = (
+        "import resource, signal\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)\n"
+    )
+    program.write_text(PROGRAM.replace("steps = []", f"{full_disk}steps = []"))
+    command = [sys.executable, str(program), str(folder), "0"]
+    full = subprocess.run([*command, "300"], capture_output=True, text=True, check=False)
+    assert full.returncode != 0
+    assert "Cannot write" in full.stderr
+    assert not [p for p in folder.rglob("*") if p.name.startswith(".") and p.stat().st_size > 0]
+    subprocess.run([*command, str(10**9)], capture_output=True, check=True)
+    assert len(list((folder / "cells").glob("*.json"))) == 16
+
+
+def test_all_trainings_are_a_table(tmp_path):
+    quick({"a": case(), "b": case(model=lambda: Breaks(0.0))}, folder=tmp_path)
+    with (tmp_path / "cells.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["variant"], row["seed"]) for row in rows[:2]] == [("a", "0"), ("b", "0")]
+    stored = json.loads(next((tmp_path / "cells").glob("a.1.*.json")).read_text())["run"]
+    row = next(row for row in rows if (row["variant"], row["seed"]) == ("a", "1"))
+    assert float(row["test"]) == stored["test"][-1]
+    assert int(row["epochs"]) == len(stored["test"]) - 1
+    where = json.loads((tmp_path / "comparison.json").read_text())["environment"]
+    assert {"torch", "machine", "device", "threads", "git"} <= set(where)
 
 
 PROGRAM = textwrap.dedent("""

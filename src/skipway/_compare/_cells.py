@@ -3,7 +3,9 @@
 ```
 folder/run.json             what every cell depends on
 folder/cells/<cell>.json    one finished training: variant, seed, learning rate
+folder/cells.csv            all trainings as a table, one a line
 folder/comparison.json      the result, once all are finished
+folder/.lock                held while a process works here
 ```
 """
 
@@ -11,12 +13,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .._errors import RunError
+from .._errors import RunError, SkipwayError
 from .._files import write_text
 from .._plain import from_plain, to_plain
 from .._results import Run
@@ -54,6 +57,25 @@ class Cells:
         self.configuration = configuration(settings)
         self._claim(dict(settings))
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes out of the folder; the lock ends with this process at the latest.
+
+        Raises:
+            RunError: another process works in the folder.
+        """
+        from filelock import FileLock, Timeout
+
+        path = self.folder / ".lock"
+        try:
+            with FileLock(path, timeout=0):
+                yield
+        except Timeout as error:
+            raise RunError(
+                f"Another process works in {self.folder}. Wait for it, stop it, or choose another "
+                "folder; what both finished would be the same."
+            ) from error
+
     def _claim(self, settings: dict[str, str]) -> None:
         path = self.folder / "run.json"
         if path.exists():
@@ -87,12 +109,30 @@ class Cells:
             raise _damaged(path, "its content does not fit its name or its checksum")
         return found
 
+    def runs(self, cells: Iterable[Cell], *, without_failed: bool = False) -> dict[Cell, Run]:
+        """Return the finished runs among these cells; `without_failed` leaves out failed ones."""
+        found = {cell: self.read(cell) for cell in cells}
+        return {
+            cell: run
+            for cell, run in found.items()
+            if run is not None and not (without_failed and run.status == "failed")
+        }
+
     def write(self, cell: Cell, run: Run) -> None:
-        """Keep a finished run."""
+        """Keep a finished run.
+
+        Raises:
+            RunError: it cannot be written; what was written before stays whole.
+        """
         plain = to_plain(run)
         data = {"configuration": self.configuration, "checksum": _checksum(plain), "run": plain}
         path = self.folder / "cells" / cell.file_name(self.configuration)
-        write_text(path, json.dumps(data, ensure_ascii=False, allow_nan=False))
+        try:
+            write_text(path, json.dumps(data, ensure_ascii=False, allow_nan=False))
+        except SkipwayError as error:
+            raise RunError(
+                f"{error} Finished trainings are kept; make room and run the same command again."
+            ) from error
 
 
 def configuration(settings: Mapping[str, str]) -> str:
@@ -112,7 +152,7 @@ def forget(folder: str | Path) -> None:
     Other files in the folder stay.
     """
     folder = Path(folder)
-    names = ("run.json", "comparison.json", "result.json", "report.html")
+    names = ("run.json", "comparison.json", "cells.csv", "result.json", "report.html")
     kept = [folder / name for name in names]
     kept += [*folder.glob("plan-*.json"), *(folder / "cells").glob("*.json")]
     for path in kept:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import platform
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from .._case import Case, are_rates
@@ -19,6 +17,8 @@ from .._results import Comparison, Run
 from ._cells import Cell, Cells
 from ._check import check, check_comparable
 from ._controls import DETAILS, controls_of
+from ._csv import write_csv
+from ._environment import environment
 from ._judge import Kind, chance_loss, chance_metric, metric_kind
 from ._pool import run_all
 from ._settings import settings_of
@@ -38,6 +38,8 @@ def compare(
     workers: int | Executor | None = None,
     folder: str | Path | None = None,
     controls: bool = True,
+    time_limit: float | None = None,
+    retry_failed: bool = False,
     details: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
@@ -58,6 +60,8 @@ def compare(
             by default nothing is kept.
         controls: whether a linear network, a shallow one and the reference with a better start
             run beside; factories in the first case's `controls` are added or replace them.
+        time_limit: seconds for one training; one that takes longer counts as failed.
+        retry_failed: train again what failed before in this folder; by default it stays failed.
         details: what a variant is, in a few words, by name.
         progress: called with (done, total, what).
 
@@ -67,7 +71,8 @@ def compare(
     Raises:
         CaseError: the cases cannot be compared, or the reference fails in every training.
         SkipwayError: a case cannot be trained at all; the message says why.
-        RunError: the folder belongs to another configuration or is damaged, or a worker died.
+        RunError: the folder belongs to another configuration, is damaged or in use by another
+            process, or a worker of the given executor died.
 
     Example:
         >>> from skipway import cases
@@ -77,13 +82,18 @@ def compare(
         >>> result.answer
         'no difference'
     """
-    _check_arguments(cases, seeds, learning_rates)
+    _check_arguments(cases, seeds, learning_rates, time_limit)
     trial = _prepare(cases, learning_rates, controls)
+    job = replace(trial.job, time_limit=time_limit)
     with ExitStack() as stack:
         if folder is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="skipway-"))
         store = Cells(Path(folder), trial.settings)
-        runs = _run(trial, store, seeds, workers, progress or _quiet)
+        stack.enter_context(store.locked())
+        cells = trial.cells(seeds)
+        kept = store.runs(cells, without_failed=retry_failed)
+        runs = _run(job, store, cells, kept, workers, progress or _quiet)
+        write_csv(runs, store.folder / "cells.csv")
         _check_reference(trial, runs)
         comparison = _conclude(trial, runs, seeds, store.configuration, details or {})
         comparison.save(store.folder / "comparison.json")
@@ -103,6 +113,15 @@ class _Trial:
     missing: tuple[str, ...]
     settings: dict[str, str]
 
+    def cells(self, seeds: int) -> list[Cell]:
+        """Return every training, all variants of one seed after the other."""
+        return [
+            Cell(name, seed, rate)
+            for seed in range(seeds)
+            for name in self.cases
+            for rate in self.rates
+        ]
+
 
 def check_seeds(seeds: int) -> None:
     """Refuse what is no number of seeds.
@@ -118,7 +137,10 @@ def check_seeds(seeds: int) -> None:
 
 
 def _check_arguments(
-    cases: Mapping[str, Case], seeds: int, rates: tuple[float, ...] | None
+    cases: Mapping[str, Case],
+    seeds: int,
+    rates: tuple[float, ...] | None,
+    time_limit: float | None,
 ) -> None:
     if not isinstance(cases, Mapping):
         raise CaseError(
@@ -138,6 +160,10 @@ def _check_arguments(
         raise CaseError(
             f"learning_rates={rates!r} makes no sense; give factors above zero, (1.0,) for each "
             "optimizer's own rate only."
+        )
+    if time_limit is not None and not time_limit > 0:
+        raise CaseError(
+            f"time_limit={time_limit!r} lets nothing train; give seconds above zero, or None."
         )
     check_comparable(cases)
 
@@ -206,31 +232,25 @@ def _own_rate(case: Case, model: nn.Module) -> float | None:
 
 
 def _run(
-    trial: _Trial,
+    job: Job,
     store: Cells,
-    seeds: int,
+    cells: Sequence[Cell],
+    kept: Mapping[Cell, Run],
     workers: int | Executor | None,
     progress: Progress,
 ) -> dict[Cell, Run]:
-    """Return the run of every cell, from its file where there is one."""
-    cells = [
-        Cell(name, seed, rate)
-        for seed in range(seeds)
-        for name in trial.cases
-        for rate in trial.rates
-    ]
-    kept = {cell: store.read(cell) for cell in cells}
-    runs = {cell: run for cell, run in kept.items() if run is not None}
+    """Return the run of every cell, in the cells' order; what is not kept is trained."""
+    runs = dict(kept)
     progress(len(runs), len(cells), "training")
     todo = [cell for cell in cells if cell not in runs]
     if todo:
         # Closing it on an exception (Ctrl-C) stops what still runs.
-        with closing(run_all(trial.job, todo, workers, store.folder)) as results:
+        with closing(run_all(job, todo, workers, store.folder)) as results:
             for cell, run in results:
                 store.write(cell, run)
                 runs[cell] = run
                 progress(len(runs), len(cells), f"{cell.variant}, seed {cell.seed}")
-    return runs
+    return {cell: runs[cell] for cell in cells}
 
 
 def _check_reference(trial: _Trial, runs: Mapping[Cell, Run]) -> None:
@@ -258,8 +278,8 @@ def _conclude(
     table = Table(runs, seeds, trial.rates, kind != "loss", trial.chance)
     variants = variants_of(table, trial.roles, {**DETAILS, **details}, trial.own_rates)
     best = best_treated(table, variants)
-    environment = _environment()
-    writer = Writer(table, variants, best, kind, environment["machine"])
+    where = environment()
+    writer = Writer(table, variants, best, kind, where["machine"])
     first = next(iter(trial.cases.values()))
     return Comparison(
         case=first.name,
@@ -278,35 +298,9 @@ def _conclude(
         seeds=seeds,
         epochs=first.epochs,
         settings=trial.settings,
-        environment=environment,
+        environment=where,
         configuration=configuration,
     )
-
-
-def _environment() -> dict[str, str]:
-    return {
-        "Python": platform.python_version(),
-        "torch": torch.__version__,
-        "system": platform.system(),
-        "machine": _machine(),
-        "threads": "one for each training",
-    }
-
-
-def _machine() -> str:
-    for line in _cpu_lines():
-        key, _, value = line.partition(":")
-        if key.strip() == "model name" and value.strip() not in ("", "unknown"):
-            return value.strip()
-    return platform.processor() or platform.machine() or "an unknown processor"
-
-
-def _cpu_lines() -> Sequence[str]:
-    # Linux alone has this file; elsewhere the platform module knows better.
-    try:
-        return Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return ()
 
 
 def _quiet(done: int, total: int, what: str) -> None:

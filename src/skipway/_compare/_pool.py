@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-import importlib.machinery
 import os
-import platform
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Executor,
+    Future,
+    as_completed,
+    wait,
+)
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from .._case import Case
-from .._errors import CaseError, RunError
+from .._errors import RunError
 from .._results import Run
 from ._cells import Cell
-from ._work import Job, run_cell, run_shipped
+from ._ship import shipped
+from ._work import Job, lost, run_cell, run_shipped
 
-_JOB = ".job-"
+Results = Generator[tuple[Cell, Run], None, None]
 
 
 def run_all(
     job: Job, cells: Sequence[Cell], workers: int | Executor | None, folder: Path
-) -> Generator[tuple[Cell, Run], None, None]:
+) -> Results:
     """Run the cells and hand each result out as soon as it is there.
 
     Args:
@@ -38,19 +41,18 @@ def run_all(
         folder: for the job, while the cells run.
 
     Raises:
-        RunError: a worker died.
+        RunError: a worker of a given executor died.
         CaseError: a case cannot be sent to another process.
     """
     if isinstance(workers, int) and workers <= 0:
         for cell in cells:
             yield cell, run_cell(job, cell)
         return
-    with _shipped(job, folder) as path:
+    with shipped(job, folder) as path:
         if isinstance(workers, Executor):
             yield from _collect(workers, path, cells)
         else:
-            with _processes(min(workers or usable_cores(), len(cells))) as pool:
-                yield from _collect(pool, path, cells)
+            yield from _local(path, cells, workers or usable_cores(), _patience(job.time_limit))
 
 
 def usable_cores() -> int:
@@ -60,7 +62,7 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _collect(pool: Executor, path: Path, cells: Sequence[Cell]) -> Iterator[tuple[Cell, Run]]:
+def _collect(pool: Executor, path: Path, cells: Sequence[Cell]) -> Results:
     futures: dict[Future[Run], Cell] = {
         pool.submit(run_shipped, str(path), cell): cell for cell in cells
     }
@@ -69,17 +71,72 @@ def _collect(pool: Executor, path: Path, cells: Sequence[Cell]) -> Iterator[tupl
             yield futures[future], future.result()
     except BrokenExecutor as error:
         raise RunError(
-            "A worker process died while it trained, which no Python error explains: most often "
-            "the machine ran out of memory. Finished trainings are kept where a folder was "
-            "given. Run again with fewer workers, or with workers=0 to see it happen."
+            "A worker of the given executor died while it trained, which no Python error explains: "
+            "most often the machine ran out of memory. Finished trainings are kept where a folder "
+            "was given. Run again with fewer workers, or with workers=0 to see it happen."
         ) from error
     finally:
         for future in futures:
             future.cancel()
 
 
+def _patience(time_limit: float | None) -> float | None:
+    """Return the seconds after which a worker hangs where the limit's signal does not reach it."""
+    return None if time_limit is None else 2 * time_limit + 10
+
+
+def _local(path: Path, cells: Sequence[Cell], count: int, patience: float | None) -> Results:
+    """Run the cells in processes of this machine; one that costs its worker is an outcome."""
+    left = list(cells)
+    while left:
+        suspects = yield from _side_by_side(path, left, count, patience)
+        # Alone, so that who dies did it by itself and not beside another that took the memory.
+        for cell in suspects:
+            left.remove(cell)
+            yield cell, _alone(path, cell, patience)
+
+
+def _side_by_side(
+    path: Path, left: list[Cell], count: int, patience: float | None
+) -> Generator[tuple[Cell, Run], None, list[Cell]]:
+    """Run cells and remove them from `left`; return those that ran when a worker was lost."""
+    flying: dict[Future[Run], Cell] = {}
+    waiting = iter(tuple(left))
+    with _processes(min(count, len(left))) as pool:
+        try:
+            while True:
+                # No more than can run at once, so that it is known who ran.
+                for cell in islice(waiting, count - len(flying)):
+                    flying[pool.submit(run_shipped, str(path), cell)] = cell
+                if not flying:
+                    return []
+                done = wait(flying, patience, FIRST_COMPLETED).done
+                if not done:
+                    pool.shutdown(wait=True, kill_workers=True)
+                    return list(flying.values())
+                for future in done:
+                    run = future.result()
+                    cell = flying.pop(future)
+                    left.remove(cell)
+                    yield cell, run
+        except BrokenExecutor:
+            return list(flying.values())
+
+
+def _alone(path: Path, cell: Cell, patience: float | None) -> Run:
+    with _processes(1) as pool:
+        future: Future[Run] = pool.submit(run_shipped, str(path), cell)
+        try:
+            return future.result(patience)
+        except BrokenExecutor:
+            return lost(cell)
+        except TimeoutError:
+            pool.shutdown(wait=True, kill_workers=True)
+            return lost(cell)
+
+
 @contextmanager
-def _processes(count: int) -> Iterator[Executor]:
+def _processes(count: int) -> Iterator[Any]:
     # Imported late: it is not needed to plan, to read back or to run in this process.
     from loky import get_reusable_executor
 
@@ -108,81 +165,3 @@ def _end_with_parent(parent: int) -> None:
 
     if os.getppid() == parent:
         threading.Thread(target=watch, daemon=True).start()
-
-
-@contextmanager
-def _shipped(job: Job, folder: Path) -> Iterator[Path]:
-    ours = f"{_JOB}{platform.node()}-"
-    for left in folder.glob(f"{ours}*"):
-        if _is_gone(left.name.removeprefix(ours).partition("-")[0]):
-            left.unlink(missing_ok=True)  # of a run that was killed
-    handle, name = tempfile.mkstemp(dir=folder, prefix=f"{ours}{os.getpid()}-", suffix=".pickle")
-    path = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(_pickled(job))
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _is_gone(process: str) -> bool:
-    if os.name != "posix" or not process.isdigit():
-        return False  # elsewhere, signal 0 is not a harmless question
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        pass
-    return False
-
-
-def _pickled(job: Job) -> bytes:
-    # cloudpickle carries lambdas and local classes, of which user's cases are full.
-    import cloudpickle  # type: ignore[import-untyped]
-
-    carried = _not_importable(job.cases.values())
-    for module in carried:
-        cloudpickle.register_pickle_by_value(module)
-    try:
-        data: bytes = cloudpickle.dumps(job)
-    except Exception as error:
-        raise CaseError(
-            f"A case cannot be sent to another process ({type(error).__name__}: {error}). Make "
-            "what it holds (an open file, a lock, a generator) inside its functions, or run with "
-            "workers=0."
-        ) from error
-    finally:
-        for module in carried:
-            cloudpickle.unregister_pickle_by_value(module)
-    return data
-
-
-def _not_importable(cases: Any) -> list[ModuleType]:
-    """Return the modules of the cases' functions that another process could not import."""
-    names: dict[str, None] = {}
-    for case in cases:
-        names.update(dict.fromkeys(_modules(case)))
-    found = [sys.modules[name] for name in names if name in sys.modules]
-    return [module for module in found if _only_here(module.__name__)]
-
-
-def _modules(case: Case) -> list[str]:
-    parts = (case.model, case.loss, case.objective, case.optimizer, case.metric)
-    found: list[str] = []
-    for part in (*parts, case.train, case.test, *case.controls.values()):
-        # A remedy wraps the user's own functions, which are its fields.
-        for _ in range(4):
-            found += [getattr(part, "__module__", None) or "", type(part).__module__]
-            inner = getattr(part, "model", None) or getattr(part, "optimizer", None)
-            if inner is None:
-                break
-            part = inner
-    return list(dict.fromkeys(name for name in found if name))
-
-
-def _only_here(name: str) -> bool:
-    if name == "__main__" or name in sys.builtin_module_names:
-        return False
-    return importlib.machinery.PathFinder.find_spec(name.partition(".")[0]) is None

@@ -20,6 +20,7 @@ from .._case import Case, size
 from .._results import Run
 from ._cells import Cell
 from ._judge import Kind, evaluate
+from ._limit import OverTime, at_most
 from ._split import Split
 from ._train import train
 
@@ -36,12 +37,14 @@ class Job:
         kind: what is measured.
         split: the training data's parts.
         chance_loss: of the best constant output, `None` where unknown.
+        time_limit: seconds for one training, `None` for no limit.
     """
 
     cases: Mapping[str, Case]
     kind: Kind
     split: Split
     chance_loss: float | None
+    time_limit: float | None = None
 
 
 @dataclass
@@ -54,6 +57,19 @@ class _Curve:
 def run_shipped(path: str, cell: Cell) -> Run:
     """Run one cell of the job that was written to `path`."""
     return run_cell(_shipped(path), cell)
+
+
+def lost(cell: Cell) -> Run:
+    """Return the outcome of a cell that took its worker process down with it."""
+    error = (
+        "its worker process had to be given up: it died, most often because the machine ran out of "
+        "memory, or hung where no signal reached it"
+    )
+    return Run(
+        variant=cell.variant, seed=cell.seed, learning_rate=cell.factor, status="failed",
+        error=error, train_loss=(), validation=(), test=(), stalled=True, step_ms=0.0,
+        seconds=0.0, parameters=0,
+    )  # fmt: skip
 
 
 @functools.lru_cache(maxsize=1)
@@ -72,9 +88,12 @@ def run_cell(job: Job, cell: Cell) -> Run:
         curve = _Curve()
         error, step_ms, parameters = None, 0.0, 0
         try:
-            model, optimizer = build(job.cases[cell.variant], cell)
-            parameters = sum(each.numel() for each in model.parameters())
-            step_ms = _follow(job, cell, model, optimizer, curve)
+            with at_most(job.time_limit):
+                model, optimizer = build(job.cases[cell.variant], cell)
+                parameters = sum(each.numel() for each in model.parameters())
+                step_ms = _follow(job, cell, model, optimizer, curve)
+        except OverTime:
+            error = f"it was not done after {job.time_limit:g} s, the time limit"
         except Exception as caught:
             error = _first_line(caught)
         return _outcome(job, cell, curve, error, step_ms, parameters, time.perf_counter() - start)
