@@ -214,3 +214,25 @@ def test_a_saved_plan_is_applied(tmp_path: Path) -> None:
     shorter.save(tmp_path / "plan.json")
     again = run("rewire", "plain-mlp", "--plan", "plan.json", "--json", cwd=tmp_path)
     assert len(json.loads(again.stdout)["plan"]["skips"]) == 3
+
+
+def test_a_comparison_is_foreseen_and_then_drawn_again(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(GOOD)
+    (tmp_path / "other.py").write_text(GOOD.replace('"mine"', '"other"').replace("0.1)", "0.2)"))
+    words = ["compare", "mine.py", "other.py", "--seeds", "1", "--workers", "0", "--no-controls"]
+    planned = run(*words, "--dry-run", cwd=tmp_path)
+    assert planned.returncode == 0, planned.stderr
+    assert "0 of 8 trainings are done. The 8 left take about" in planned.stdout
+    assert not (tmp_path / "skipway-runs").exists()
+    done = run(*words, "--time-limit", "60", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "skipway-runs" / "mine-vs-other"
+    again = run(*words, "--dry-run", "--json", cwd=tmp_path)
+    assert json.loads(again.stdout)["left"] == {"mine": 0, "other": 0}
+    assert len((folder / "cells.csv").read_text().splitlines()) == 9
+    (folder / "result.json").unlink()
+    assert run("report", str(folder), cwd=tmp_path).returncode == 0
+    (folder / "comparison.json").unlink()
+    unfinished = run("report", str(folder), cwd=tmp_path)
+    assert unfinished.returncode == 2
+    assert "holds no result yet, but 8 finished trainings" in unfinished.stderr

@@ -14,7 +14,9 @@ import contextlib
 import datetime
 import platform
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -41,9 +43,11 @@ def cure(
     case: Case,
     *,
     seeds: int = 5,
-    workers: int | None = None,
+    workers: int | Executor | None = None,
     folder: str | Path | None = None,
     controls: bool = True,
+    time_limit: float | None = None,
+    retry_failed: bool = False,
     progress: Progress | None = None,
     command: str = "",
 ) -> Cure:
@@ -52,10 +56,13 @@ def cure(
     Args:
         case: the training problem.
         seeds: how many paired trainings of every variant.
-        workers: local processes, one thread each; by default one for every usable core.
+        workers: local processes, one thread each, by default one for every usable core; or an
+            executor, as for `compare`.
         folder: where the trainings are kept, so that a second call goes on where this one
             stopped; by default they are forgotten at the end.
         controls: whether a linear, a shallow and a better initialised network run beside.
+        time_limit: seconds for one training; one that takes longer counts as failed.
+        retry_failed: train again what failed before in this folder.
         progress: called with (done, total, what) as the work goes on.
         command: how to run it again, for the report.
 
@@ -86,7 +93,17 @@ def cure(
     main = later if _fine(start) and later is not None and not _fine(later) else start
     rewirings, refused = _rewire_both(case, main, report)
     treated = _treated(case, main, rewirings)
-    comparison = _compare(case, treated, seeds, workers, folder, controls, report)
+    judge = partial(
+        compare,
+        seeds=seeds,
+        workers=workers,
+        folder=folder,
+        controls=controls,
+        time_limit=time_limit,
+        retry_failed=retry_failed,
+        progress=report,
+    )
+    comparison = _compare(case, treated, judge)
     chosen = words.recommend(comparison)
     after = _after(treated.get(chosen or ""), epochs if main is later else 0, report)
     outcome = words.outcome(main, chosen)
@@ -259,28 +276,15 @@ def _treated(
 
 
 def _compare(
-    case: Case,
-    treated: Mapping[str, Case],
-    seeds: int,
-    workers: int | None,
-    folder: str | Path | None,
-    controls: bool,
-    report: Progress,
+    case: Case, treated: Mapping[str, Case], judge: Callable[..., Comparison]
 ) -> Comparison | None:
     if not treated:
         return None
     # Where the way of training is at fault and not the network, the given rate is part of what
     # is judged: nobody may choose another one.
     networks = treated.keys() & {*HOW.values(), "better start"}
-    return compare(
-        {"plain" if networks else "as given": case, **treated},
-        seeds=seeds,
-        learning_rates=case.learning_rates if networks else (1.0,),
-        workers=workers,
-        folder=folder,
-        controls=controls,
-        progress=report,
-    )
+    name, rates = ("plain", case.learning_rates) if networks else ("as given", (1.0,))
+    return judge({name: case, **treated}, learning_rates=rates)
 
 
 def _after(case: Case | None, epochs: int, report: Progress) -> Diagnosis | None:

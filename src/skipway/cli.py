@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from . import __version__, cases
-from ._errors import SkipwayError
+from ._errors import RunError, SkipwayError
 from .learn._commands import learn
 
 if TYPE_CHECKING:
@@ -102,6 +102,9 @@ def _training(command: F) -> F:
         click.option("--fresh", is_flag=True, help="Forget what the folder holds and start over."),
         click.option("--controls/--no-controls", default=True, show_default=True,
                      help="Run a linear, a shallow and a better initialised network beside."),
+        click.option("--time-limit", type=click.FloatRange(0, min_open=True), metavar="SECONDS",
+                     help="A training that takes longer counts as failed."),
+        click.option("--retry-failed", is_flag=True, help="Train again what failed before."),
     )  # fmt: skip
     for option in reversed(options):
         command = option(command)
@@ -120,6 +123,8 @@ def cure(
     folder: Path | None,
     fresh: bool,
     controls: bool,
+    time_limit: float | None,
+    retry_failed: bool,
     as_json: bool,
 ) -> None:
     """Diagnose, rewire, compare, report: the main job.
@@ -142,6 +147,8 @@ def cure(
             workers=workers,
             folder=place,
             controls=controls,
+            time_limit=time_limit,
+            retry_failed=retry_failed,
             progress=progress,
             command=_command(),
         )
@@ -234,6 +241,7 @@ def skips(case: str, shape: str | None, save: Path | None, as_json: bool) -> Non
 @main.command(epilog=CASE_HELP)
 @click.argument("case_names", nargs=-1, required=True, metavar="CASE...")
 @_training
+@click.option("--dry-run", is_flag=True, help="Say what would be trained and how long it takes.")
 @click.option("--save", type=click.Path(path_type=Path), help="Also write it as .html or .json.")
 @_json
 def compare(
@@ -244,6 +252,9 @@ def compare(
     folder: Path | None,
     fresh: bool,
     controls: bool,
+    time_limit: float | None,
+    retry_failed: bool,
+    dry_run: bool,
     save: Path | None,
     as_json: bool,
 ) -> None:
@@ -252,21 +263,26 @@ def compare(
     The first CASE is the reference. With one CASE alone it is held against the controls.
     """
     from ._compare import compare as run
+    from ._compare import foresee
 
     problems = [_find(name, epochs) for name in case_names]
     names = [problem.name for problem in problems]
     if len(set(names)) < len(names):
         raise click.UsageError(f"Two of the cases have the same name: {', '.join(names)}.")
-    place = _folder(folder, "-vs-".join(names), fresh)
+    place = _folder(folder, "-vs-".join(names), fresh and not dry_run)
+    together = dict(zip(names, problems, strict=True))
+    shared: dict[str, Any] = {
+        "seeds": seeds,
+        "workers": workers,
+        "folder": place,
+        "controls": controls,
+        "retry_failed": retry_failed,
+    }
+    if dry_run:
+        _print(foresee(together, **shared).to_dict(), as_json)
+        return
     with _progress("compare") as progress:
-        result = run(
-            dict(zip(names, problems, strict=True)),
-            seeds=seeds,
-            workers=workers,
-            folder=place,
-            controls=controls,
-            progress=progress,
-        )
+        result = run(together, **shared, time_limit=time_limit, progress=progress)
     result.save(place / "result.json")
     _finish(result, save or place / "report.html", as_json)
 
@@ -299,11 +315,25 @@ def report(run: Path, save: Path | None, as_json: bool) -> None:
     """
     from ._results import read
 
-    source = run / "result.json" if run.is_dir() else run
+    source = _result_in(run) if run.is_dir() else run
     _finish(read(source), save or source.with_name("report.html"), as_json)
 
 
 main.add_command(learn)
+
+
+def _result_in(folder: Path) -> Path:
+    """Return the file that holds the result; one that compare() left counts as well."""
+    for name in ("result.json", "comparison.json"):
+        if (folder / name).exists():
+            return folder / name
+    cells = len(list((folder / "cells").glob("*.json")))
+    raise RunError(
+        f"{folder} holds no result yet, but {cells} finished trainings. The command that began "
+        "the run goes on where it stopped."
+        if cells
+        else f"{folder} holds no run: neither result.json nor comparison.json is in it."
+    )
 
 
 def _check_ending(save: Path | None, *endings: str) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ._cells import forget
-from ._comparing import check_seeds, compare
+from ._comparing import compare, foresee
 from ._statistics import answer, paired
 from ._train import train
+from ._trial import check_seeds
 
-__all__ = ["answer", "check_seeds", "compare", "forget", "paired", "train"]
+__all__ = ["answer", "check_seeds", "compare", "foresee", "forget", "paired", "train"]

@@ -47,15 +47,18 @@ class Cells:
     Args:
         folder: is made where it does not exist.
         settings: what every cell depends on; a folder of other settings is refused.
+        claim: whether the folder becomes that of these settings where it is nobody's.
 
     Raises:
         RunError: the folder belongs to other settings, or its `run.json` is damaged.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str], *, claim: bool = True) -> None:
         self.folder = folder
         self.configuration = configuration(settings)
-        self._claim(dict(settings))
+        self._check(dict(settings))
+        if claim and not (folder / "run.json").exists():
+            self._claim(dict(settings))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -76,7 +79,7 @@ class Cells:
                 "folder; what both finished would be the same."
             ) from error
 
-    def _claim(self, settings: dict[str, str]) -> None:
+    def _check(self, settings: dict[str, str]) -> None:
         path = self.folder / "run.json"
         if path.exists():
             _check_same(self.folder, _load(path).get("settings", {}), settings)
@@ -85,9 +88,11 @@ class Cells:
                 f"{self.folder} holds finished trainings but no run.json that says of what. "
                 f"{_way_out(self.folder)}"
             )
-        else:
-            data = {"configuration": self.configuration, "settings": settings}
-            write_text(path, json.dumps(data, indent=1, ensure_ascii=False))
+
+    def _claim(self, settings: dict[str, str]) -> None:
+        data = {"configuration": self.configuration, "settings": settings}
+        text = json.dumps(data, indent=1, ensure_ascii=False)
+        write_text(self.folder / "run.json", text)
 
     def read(self, cell: Cell) -> Run | None:
         """Return the finished run of this cell; `None` where there is none.

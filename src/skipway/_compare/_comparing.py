@@ -6,24 +6,20 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from torch import nn
-
-from .._case import Case, are_rates
-from .._errors import CaseError, SkipwayError
-from .._results import Comparison, Run
+from .._case import Case
+from .._errors import CaseError
+from .._results import Comparison, Outlook, Run
 from ._cells import Cell, Cells
-from ._check import check, check_comparable
-from ._controls import DETAILS, controls_of
+from ._controls import DETAILS
 from ._csv import write_csv
 from ._environment import environment
-from ._judge import Kind, chance_loss, chance_metric, metric_kind
+from ._outlook import outlook
 from ._pool import run_all
-from ._settings import settings_of
-from ._split import split_train
-from ._summary import Role, Table, best_treated, variants_of
+from ._summary import Table, best_treated, variants_of
+from ._trial import Trial, check_arguments, prepare
 from ._words import Writer
 from ._work import Job
 
@@ -82,8 +78,8 @@ def compare(
         >>> result.answer
         'no difference'
     """
-    _check_arguments(cases, seeds, learning_rates, time_limit)
-    trial = _prepare(cases, learning_rates, controls)
+    check_arguments(cases, seeds, learning_rates, time_limit)
+    trial = prepare(cases, learning_rates, controls)
     job = replace(trial.job, time_limit=time_limit)
     with ExitStack() as stack:
         if folder is None:
@@ -100,135 +96,27 @@ def compare(
     return comparison
 
 
-@dataclass(frozen=True)
-class _Trial:
-    """What is to be compared, checked and ready to run."""
-
-    cases: Mapping[str, Case]
-    roles: Mapping[str, Role]
-    own_rates: Mapping[str, float | None]
-    rates: tuple[float, ...]
-    job: Job
-    chance: float | None
-    missing: tuple[str, ...]
-    settings: dict[str, str]
-
-    def cells(self, seeds: int) -> list[Cell]:
-        """Return every training, all variants of one seed after the other."""
-        return [
-            Cell(name, seed, rate)
-            for seed in range(seeds)
-            for name in self.cases
-            for rate in self.rates
-        ]
-
-
-def check_seeds(seeds: int) -> None:
-    """Refuse what is no number of seeds.
+def foresee(
+    cases: Mapping[str, Case],
+    *,
+    seeds: int = 5,
+    learning_rates: tuple[float, ...] | None = None,
+    workers: int | Executor | None = None,
+    folder: str | Path,
+    controls: bool = True,
+    retry_failed: bool = False,
+) -> Outlook:
+    """Return what `compare` with the same arguments would train; nothing is written.
 
     Raises:
-        CaseError: it is no whole number, or less than one.
+        SkipwayError: what `compare` would raise before its first training.
     """
-    if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
-        raise CaseError(
-            f"seeds={seeds!r} compares nothing; give a whole number, 1 or more, 5 to learn "
-            "something."
-        )
-
-
-def _check_arguments(
-    cases: Mapping[str, Case],
-    seeds: int,
-    rates: tuple[float, ...] | None,
-    time_limit: float | None,
-) -> None:
-    if not isinstance(cases, Mapping):
-        raise CaseError(
-            f"compare was given a {type(cases).__name__}; give cases by name: "
-            '{"plain": case, "addition": other}.'
-        )
-    for name, case in cases.items():
-        if not isinstance(case, Case):
-            raise CaseError(
-                f"{name!r} is a {type(case).__name__}, not a Case; make one of it: "
-                "case.replace(model=...)."
-            )
-    if not cases:
-        raise CaseError('There is nothing to compare; give cases by name: {"plain": case, ...}.')
-    check_seeds(seeds)
-    if rates is not None and not are_rates(rates):
-        raise CaseError(
-            f"learning_rates={rates!r} makes no sense; give factors above zero, (1.0,) for each "
-            "optimizer's own rate only."
-        )
-    if time_limit is not None and not time_limit > 0:
-        raise CaseError(
-            f"time_limit={time_limit!r} lets nothing train; give seconds above zero, or None."
-        )
-    check_comparable(cases)
-
-
-def _prepare(
-    cases: Mapping[str, Case], rates: tuple[float, ...] | None, with_controls: bool
-) -> _Trial:
-    first = next(iter(cases.values()))
-    models = {name: check(name, case) for name, case in cases.items()}
-    reference = next(iter(models.values()))
-    beside, missing = controls_of(first, reference) if with_controls else ({}, ())
-    beside = {name: case for name, case in beside.items() if name not in cases}
-    checked, failed = _check_controls(beside)
-    models |= checked
-    everyone = {**cases, **{name: beside[name] for name in checked}}
-    rates = tuple(dict.fromkeys(sorted(first.learning_rates if rates is None else rates)))
-    kind = _common_kind(everyone, models)
-    split = split_train(first)
-    guess = chance_loss(first, reference, split.train)
-    return _Trial(
-        cases=everyone,
-        roles=_roles(cases, checked),
-        own_rates={name: _own_rate(everyone[name], model) for name, model in models.items()},
-        rates=rates,
-        job=Job(cases=everyone, kind=kind, split=split, chance_loss=guess),
-        chance=chance_metric(kind, first.test, guess),
-        missing=(*missing, *failed),
-        settings=settings_of(everyone, models, rates),
-    )
-
-
-def _check_controls(beside: Mapping[str, Case]) -> tuple[dict[str, nn.Module], tuple[str, ...]]:
-    checked: dict[str, nn.Module] = {}
-    failed: list[str] = []
-    for name, case in beside.items():
-        try:
-            checked[name] = check(name, case)
-        except SkipwayError as error:
-            failed.append(f"No {name} control: {error}")
-    return checked, tuple(failed)
-
-
-def _roles(cases: Mapping[str, Case], beside: Mapping[str, nn.Module]) -> dict[str, Role]:
-    reference, *treated = cases
-    roles: dict[str, Role] = {reference: "reference"}
-    roles |= dict.fromkeys(treated, "treated")
-    roles |= dict.fromkeys(beside, "control")
-    return roles
-
-
-def _common_kind(cases: Mapping[str, Case], models: Mapping[str, nn.Module]) -> Kind:
-    kinds = {name: metric_kind(case, models[name].eval()) for name, case in cases.items()}
-    (first, kind), *others = kinds.items()
-    for name, other in others:
-        if other != kind:
-            raise CaseError(
-                f"{name!r} would be judged by its {other} and {first!r} by its {kind}; give both "
-                "cases the same metric."
-            )
-    return kind
-
-
-def _own_rate(case: Case, model: nn.Module) -> float | None:
-    rates = {group["lr"] for group in case.make_optimizer(model.parameters()).param_groups}
-    return float(rates.pop()) if len(rates) == 1 else None
+    check_arguments(cases, seeds, learning_rates, None)
+    trial = prepare(cases, learning_rates, controls)
+    store = Cells(Path(folder), trial.settings, claim=False)
+    cells = trial.cells(seeds)
+    kept = store.runs(cells, without_failed=retry_failed)
+    return outlook(trial.job, cells, kept, workers, str(folder))
 
 
 def _run(
@@ -253,7 +141,7 @@ def _run(
     return {cell: runs[cell] for cell in cells}
 
 
-def _check_reference(trial: _Trial, runs: Mapping[Cell, Run]) -> None:
+def _check_reference(trial: Trial, runs: Mapping[Cell, Run]) -> None:
     reference = next(iter(trial.cases))
     errors = {
         run.error if run.status == "failed" else None
@@ -268,7 +156,7 @@ def _check_reference(trial: _Trial, runs: Mapping[Cell, Run]) -> None:
 
 
 def _conclude(
-    trial: _Trial,
+    trial: Trial,
     runs: Mapping[Cell, Run],
     seeds: int,
     configuration: str,

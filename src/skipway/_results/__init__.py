@@ -27,6 +27,7 @@ from ._diagnosis import (
     State,
     Treatment,
 )
+from ._outlook import Outlook
 from ._read import RESULTS, read
 from ._result import Result
 from ._rewiring import Plan, PlannedSkip, Rewiring, Undo
@@ -45,6 +46,7 @@ __all__ = [
     "Interval",
     "Kind",
     "LayerReading",
+    "Outlook",
     "Plan",
     "PlannedSkip",
     "Result",

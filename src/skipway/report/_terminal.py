@@ -10,6 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from . import _skips, _source, _spine, _verdict
+from ._outlook import outlook
 from ._page import fields, written
 from ._rows import Side
 from ._terminal_parts import (
@@ -61,6 +62,7 @@ def _renderable(data: Data, width: int) -> RenderableType:
         "rewiring": _rewiring,
         "plan": _plan,
         "skips": _skips_of,
+        "outlook": outlook,
     }
     parts = makers.get(data["result"], _small)(data, width)
     spaced: list[RenderableType] = []
