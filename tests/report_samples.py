@@ -19,6 +19,7 @@ from skipway._results import (
     SkipConnection,
     Skips,
     Variant,
+    WhatIf,
 )
 
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>'
@@ -356,4 +357,23 @@ def residual(blocks: int) -> Diagnosis:
         treatment="none",
         headline="Nothing is wrong.",
         summary="It trains.",
+    )
+
+
+def what_if(depth: int = 50) -> WhatIf:
+    """A plain net with a skip that is only thought of."""
+    before, after = diagnosis(depth), healed(depth)
+    ends = names(depth)[1], names(depth)[-2]
+    return WhatIf(
+        question=f"What if a skip led from `{ends[0]}` to `{ends[1]}`?",
+        answer=f"The elasticity at `{ends[0]}` would be 3 instead of 2.4 × 10⁻¹⁹.",
+        place=ends[0],
+        before=before.layers,
+        after=after.layers,
+        lost_before=before.decades_lost,
+        lost_after=after.decades_lost,
+        skips=(),
+        skips_after=(SkipConnection("identity", *ends),),
+        when="before the first step",
+        batch=64,
     )

@@ -35,6 +35,7 @@ KINDS = {
     "rewiring": samples.rewiring(),
     "plan": samples.rewiring(how="cat").plan,
     "finding": samples.finding(),
+    "what-if": samples.what_if(),
     "layer": samples.diagnosis(3).layers[0],
     "skip-connection": samples.residual(2).skips[0],
     "skips": samples.skips(),

@@ -94,7 +94,8 @@ def test_numbers_are_written_for_readers() -> None:
 def test_the_public_names_are_these() -> None:
     assert set(skipway.__all__) == {
         "Case", "Comparison", "Cure", "Diagnosis", "Finding", "Plan", "PlannedSkip", "Rewiring",
-        "SkipConnection", "Skips", "SkipwayError", "cases", "compare", "cure", "diagnose", "models",
+        "SkipConnection", "Skips", "SkipwayError", "WhatIf", "cases", "compare", "cure", "diagnose",
+        "models",
         "nn", "read", "rewire", "skips",
     }  # fmt: skip
     for name in skipway.__all__:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Rewiring,
         SkipConnection,
         Skips,
+        WhatIf,
         read,
     )
     from ._rewire import rewire, skips
@@ -45,6 +46,7 @@ _HOMES = {
         "Rewiring",
         "SkipConnection",
         "Skips",
+        "WhatIf",
         "read",
     ],
     "_rewire": ["rewire", "skips"],
@@ -64,6 +66,7 @@ __all__ = [
     "SkipConnection",
     "Skips",
     "SkipwayError",
+    "WhatIf",
     "cases",
     "compare",
     "cure",

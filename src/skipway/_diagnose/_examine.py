@@ -75,10 +75,10 @@ def diagnose(
         if not any(each.main for each in found):
             facts = task.try_further(facts)
         found = last_look(facts, found)
-    return _diagnosis(facts, found, task.notes, when)
+    return _diagnosis(facts, found, task, when)
 
 
-def _diagnosis(facts: Facts, found: list[Judgement], notes: list[str], when: str) -> Diagnosis:
+def _diagnosis(facts: Facts, found: list[Judgement], task: Task, when: str) -> Diagnosis:
     main = found[0]
     names = [layer.name for layer in facts.layers]
     return Diagnosis(
@@ -100,5 +100,6 @@ def _diagnosis(facts: Facts, found: list[Judgement], notes: list[str], when: str
         learning_rate=facts.learning_rate,
         optimizer=facts.optimizer,
         relative=facts.relative,
-        notes=tuple(notes),
+        notes=tuple(task.notes),
+        ask=task.asker(facts),
     )

@@ -72,6 +72,8 @@ class Facts:
     growth: float
     arriving: float | None
     """The signal that the last weight layer reads."""
+    scale: float
+    """What elasticities and progress are divided by: `|L|` where that means something."""
     dtype: str
     """Of most of the weights, for readers."""
     unfit: tuple[str, ...] = ()

@@ -27,6 +27,7 @@ def read_layers(
     *,
     batch: int,
     chance: float | None,
+    scale: float | None = None,
 ) -> Facts:
     """Return the facts that one pass and one step give.
 
@@ -37,9 +38,10 @@ def read_layers(
         held: ids of the parameters that the optimizer holds; `None` without one.
         batch: how many samples.
         chance: loss of the best constant output.
+        scale: what elasticities are divided by; that of this pass by default.
     """
     relative = seen.loss <= 0 or (chance is not None and chance < 0)
-    scale = _scale(seen, relative)
+    scale = scale or _scale(seen, relative)
     weights = _weights(model, seen.gradients, held)
     first_name = _first_names(model)
     elasticity = {name: unit.alive / scale for name, unit in seen.units.items()}
@@ -58,6 +60,7 @@ def read_layers(
         relative=relative,
         growth=_growth(seen),
         arriving=_arriving(seen),
+        scale=scale,
         dtype=_dtype(model),
         sizes=tuple(seen.units[layer.name].rms for layer in layers),
     )
@@ -148,6 +151,8 @@ def _reading(
         via_skip=raw.via_skip,
         via_branch=raw.via_branch,
         trainable=trainable,
+        with_skip=None if raw.with_skip is None else raw.with_skip / scale,
+        skip_to=raw.skip_to,
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,7 +13,10 @@ from torch.optim import Optimizer
 
 from .._case import Loss, Objective, loss_of, take
 from .._errors import LossError, ModelError, SkipwayError
+from .._trace import Graph, untouched
+from .._trace._alter import Alteration
 from .._trace._probe import Probe, probe
+from .._trace._untouched import random_state
 from . import _thresholds as limit
 from ._chance import best_constant_loss
 from ._dependence import dependence
@@ -19,6 +24,7 @@ from ._facts import Facts, Stepped, Tried
 from ._measure import read_layers
 from ._step import Move, summed, take_step
 from ._trial import search_rate, try_steps
+from ._what_if import CHANGED, Asker
 from ._words import listed
 
 
@@ -35,6 +41,8 @@ class Task:
     steps: int
     notes: list[str] = field(default_factory=list)
     output: Any = None
+    graph: Graph = field(default_factory=lambda: Graph((), (), ()))
+    _again: Callable[[], None] = lambda: None
 
     def evaluate(self, model: nn.Module) -> Tensor:
         """Return the loss of the whole batch."""
@@ -57,7 +65,9 @@ class Task:
 
     def measure(self) -> Facts:
         """Return what one pass and one step say."""
+        self._again = random_state()
         seen = self._probe()
+        self.graph = seen.graph
         output, self.output = self.output, None
         chance = None
         if self.loss_fn is not None:
@@ -74,9 +84,32 @@ class Task:
             optimizer=None if self.optimizer is None else type(self.optimizer).__name__,
         )
 
-    def _probe(self) -> Probe:
+    def asker(self, facts: Facts) -> Asker:
+        """Return what answers the questions after the diagnosis."""
+        return Asker(self.graph, facts, partial(self._repeat, facts, self._versions()))
+
+    def _versions(self) -> list[int]:
+        """Count the changes in place of every parameter; `.data` and copies are not counted."""
+        return [0 if p.is_inference() else p._version for p in self.model.parameters()]
+
+    def _repeat(
+        self, facts: Facts, versions: list[int], alteration: Alteration
+    ) -> tuple[Probe, Facts]:
+        if versions != self._versions():
+            raise SkipwayError(CHANGED)
+        with untouched(self.model):
+            self._again()
+            seen = self._probe(alteration)
+        self.output = None
+        held = None if self.optimizer is None else _held(self.optimizer)
+        read = read_layers(
+            self.model, seen, None, held, batch=self.size, chance=facts.chance, scale=facts.scale
+        )
+        return seen, read
+
+    def _probe(self, alteration: Alteration | None = None) -> Probe:
         try:
-            seen = probe(self.model, lambda: self.evaluate(self.model), self.size)
+            seen = probe(self.model, lambda: self.evaluate(self.model), self.size, alteration)
         except SkipwayError:
             raise
         except Exception as error:

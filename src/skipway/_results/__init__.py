@@ -2,6 +2,7 @@
 
 ```
 diagnose ─► Diagnosis ── layers: LayerReading, findings: Finding, skips: SkipConnection
+            └─ what_if ─► WhatIf ── the layers before and after
 skips    ─► Skips ────── skips: SkipConnection
 rewire   ─► Rewiring  ── plan: Plan ── skips: PlannedSkip
 compare  ─► Comparison ─ variants: Variant ── runs: Run
@@ -21,17 +22,15 @@ from ._diagnosis import (
     Cause,
     Diagnosis,
     Finding,
-    Kind,
-    LayerReading,
-    SkipConnection,
-    State,
     Treatment,
 )
+from ._layer import Kind, LayerReading, SkipConnection, State
 from ._outlook import Outlook
 from ._read import RESULTS, read
 from ._result import Result
 from ._rewiring import Plan, PlannedSkip, Rewiring, Undo
 from ._skips import Skips
+from ._what_if import WhatIf
 
 __all__ = [
     "CAUSES",
@@ -58,5 +57,6 @@ __all__ = [
     "Treatment",
     "Undo",
     "Variant",
+    "WhatIf",
     "read",
 ]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from .._errors import SkipwayError
+from ._layer import LayerReading, SkipConnection
 from ._result import Result
+from ._what_if import Ends, WhatIf
 
 Cause = Literal[
     "vanishing",
@@ -39,94 +42,8 @@ Treatment = Literal[
     "data",
     "none",
 ]
-State = Literal["arrives", "fading", "dying", "still"]
-Kind = Literal["identity", "projection", "concatenation", "parallel", "merge"]
 
-
-@dataclass(frozen=True)
-class SkipConnection(Result):
-    """A skip connection that a model has.
-
-    Attributes:
-        kind: identity, projection, concatenation, parallel or merge.
-        source: the layer whose output is handed on, or `"input"`.
-        destination: the layer after which it joins again.
-        branch: the layers it goes around.
-        shape: of the joined tensor.
-        sources: the layers whose outputs are handed on: several in a dense block.
-        source_shape: of the tensor where the ways part.
-        merge: `"add"` or `"cat"`.
-        module: the module in whose forward it joins; `""` is the model itself.
-    """
-
-    kind_of_result = "skip-connection"
-    kind: Kind
-    source: str
-    destination: str
-    branch: tuple[str, ...] = ()
-    shape: tuple[int, ...] = ()
-    sources: tuple[str, ...] = ()
-    source_shape: tuple[int, ...] = ()
-    merge: Literal["add", "cat"] = "add"
-    module: str = ""
-
-
-@dataclass(frozen=True)
-class LayerReading(Result):
-    """The numbers of one weight layer, at one point of training.
-
-    Norms are Euclidean, in float64, of whole tensors. `None` means that it cannot be known here
-    (no optimizer, no such thing in this layer).
-
-    Attributes:
-        name: the layer, `module.path` or `module.path#call`.
-        type: for readers, `"Linear 64 → 10"`.
-        state: `arrives` (less than one decade of elasticity lost on the way back from the loss),
-            `fading` (1 to 2), `dying` (more than 2), `still` (every update of a weight that has
-            a gradient is lost).
-        elasticity: `||dL/dh|| * ||h|| / |L|` over everything alive at this depth: by what
-            fraction the loss would change if the signal here changed by 100 %.
-        branch_elasticity: the same of this layer's own output alone.
-        weight_elasticity: `||dL/dW|| * ||W|| / |L|`.
-        decades_lost: `log10` of the largest elasticity between here and the loss over this one.
-        gradient: `||dL/dW||`.
-        output_gradient: `||dL/dh||` of the layer's own output.
-        weight: `||W||`.
-        step: `||dW|| / ||W||` of the step really taken.
-        progress: the fraction of the loss that this layer's step removes, to first order.
-        weights: how many numbers its weight holds.
-        with_gradient: how many of them have a gradient that is not zero.
-        moved: how many of those the step changed.
-        signal: `||h - mean over the batch|| / ||h||`.
-        silent: share of the following activation's units that are zero on the whole batch.
-        saturated: share of the following activation's values on its flat ends.
-        via_skip: `||dL/dh||` that comes over a skip starting here.
-        via_branch: `||dL/dh||` that comes through the branch beside that skip.
-        trainable: whether the weight requires a gradient and the optimizer holds it.
-    """
-
-    kind_of_result = "layer"
-    name: str
-    type: str
-    state: State
-    elasticity: float
-    branch_elasticity: float
-    weight_elasticity: float
-    decades_lost: float
-    gradient: float
-    output_gradient: float
-    weight: float
-    weights: int
-    with_gradient: int
-    step: float | None = None
-    progress: float | None = None
-    moved: int | None = None
-    signal: float | None = None
-    silent: float | None = None
-    saturated: float | None = None
-    via_skip: float | None = None
-    via_branch: float | None = None
-    trainable: bool = True
+Ask = Callable[[Any, Any, Any], WhatIf]
 
 
 @dataclass(frozen=True)
@@ -182,6 +99,7 @@ class Diagnosis(Result):
         relative: true where `|L|` means nothing (negative or offset losses) and elasticities are
             relative to the largest one.
         notes: what could not be known here, and why.
+        ask: what `what_if` asks; it holds the model and the batch, and stays out of files.
     """
 
     kind_of_result = "diagnosis"
@@ -204,6 +122,55 @@ class Diagnosis(Result):
     optimizer: str | None = None
     relative: bool = False
     notes: tuple[str, ...] = ()
+    ask: Ask | None = field(default=None, repr=False, compare=False, metadata={"plain": False})
+
+    def what_if(
+        self,
+        *,
+        skip: Ends | Sequence[Ends] | None = None,
+        cut: Ends | Sequence[Ends] | None = None,
+    ) -> WhatIf:
+        """Tell how much gradient would arrive with a skip more, or with one less.
+
+        The model runs forward and backward once more on the same batch; nothing is trained and no
+        value changes. A skip is tried as `f(x) + (x - x.detach())`, which adds nothing to the
+        value and 1 to the slope; one is cut as `x.detach() + f(x)`. So it says what the gradient
+        alone gains or loses, and nothing of what the skip would do to the signal.
+
+        Args:
+            skip: `(from, to)`, names of two layers whose outputs have the same shape, or several
+                such pairs, or the `skips` of a plan.
+            cut: `(source, destination)` of a skip in `skips`, or it itself, or several.
+
+        Returns:
+            Every layer's numbers before and after.
+
+        Raises:
+            SkipwayError: no such layers or skip, shapes that do not fit, the model is no longer
+                as it was, or this diagnosis was read from a file and holds no model.
+
+        Example:
+            >>> import torch
+            >>> from torch import nn
+            >>> from skipway import diagnose
+            >>> _ = torch.manual_seed(0)
+            >>> net = nn.Sequential(*(nn.Linear(8, 8) for _ in range(12)), nn.Linear(8, 2))
+            >>> batch = torch.randn(32, 8), torch.randint(2, (32,))
+            >>> diagnosis = diagnose(net, batch, nn.functional.cross_entropy)
+            >>> answer = diagnosis.what_if(skip=("0", "11"))
+            >>> answer.layer("0").elasticity > 100 * diagnosis.layer("0").elasticity
+            True
+        """
+        if self.ask is None:
+            raise SkipwayError(
+                "This diagnosis holds no model: it was copied or read from a file. Diagnose the "
+                "model again, then ask."
+            )
+        return self.ask(self, skip, cut)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A diagnosis is plain data wherever it travels; its model stays where it is.
+        return {**self.__dict__, "ask": None}
 
     def layer(self, name: str) -> LayerReading:
         """Return the reading of one layer.

@@ -14,11 +14,12 @@ from ._diagnosis import Diagnosis
 from ._result import Result
 from ._rewiring import Plan, Rewiring
 from ._skips import Skips
+from ._what_if import WhatIf
 
-RESULTS: Sequence[type[Result]] = (Diagnosis, Skips, Plan, Rewiring, Comparison, Cure)
+RESULTS: Sequence[type[Result]] = (Diagnosis, Skips, Plan, Rewiring, Comparison, Cure, WhatIf)
 
 
-def read(path: str | Path) -> Diagnosis | Skips | Plan | Rewiring | Comparison | Cure:
+def read(path: str | Path) -> Diagnosis | Skips | Plan | Rewiring | Comparison | Cure | WhatIf:
     """Read any result that was saved as `.json`.
 
     Raises:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import overload
 
-from ._diagnosis import SkipConnection
+from ._layer import SkipConnection
 from ._result import Result
 
 

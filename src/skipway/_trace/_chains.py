@@ -38,6 +38,24 @@ def chains(graph: Graph) -> tuple[tuple[Unit, ...], ...]:
     return tuple(runs)
 
 
+def reaches(graph: Graph) -> dict[int, int]:
+    """Return, by layer, the last one of the same shape in its chain: where a skip would lead.
+
+    Two layers or more lie between, as in a block of two, and the network's output is left out.
+    """
+    found: dict[int, int] = {}
+    for run in chains(graph):
+        last: dict[tuple[int, ...], int] = {}
+        for at in reversed(range(len(run))):
+            node = run[at].node
+            shape = graph.nodes[node].shape
+            if shape not in last and graph.read_on[node]:
+                last[shape] = at
+            elif last.get(shape, at) >= at + 2:
+                found[node] = run[last[shape]].node
+    return found
+
+
 def _run_from(
     node: int, before: dict[int, int | None], following: dict[int, int | None]
 ) -> list[int]:

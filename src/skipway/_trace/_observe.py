@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -19,6 +20,9 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from .._case import call
 from .._errors import ModelError, SkipwayError
+from ._alter import Alteration, replaced
+from ._calls import name_of, tensors
+from ._failure import failure
 from ._graph import Graph, Node
 from ._units import find_units
 from ._untouched import untouched
@@ -61,7 +65,11 @@ def observe(model: nn.Module, inputs: Any) -> Graph:
 
 
 def record(
-    model: nn.Module, run: Callable[[], T], *, visit: Visit | None = None
+    model: nn.Module,
+    run: Callable[[], T],
+    *,
+    visit: Visit | None = None,
+    alter: Alteration | None = None,
 ) -> tuple[Graph, T]:
     """Call `run`, which calls the model, and return the graph of what the model did.
 
@@ -69,10 +77,16 @@ def record(
     on leaving, also after an exception. The model's state is the caller's to protect
     (`untouched`).
 
+    Args:
+        model: that `run` calls.
+        run: a function without arguments.
+        visit: sees every output.
+        alter: changes the ways of the gradient; what it joins is recorded as a sum.
+
     Raises:
         ModelError: the model raises in forward, or `run` never called it.
     """
-    recorder = _Recorder(model, visit)
+    recorder = _Recorder(model, visit, alter)
     with ExitStack() as stack:
         stack.enter_context(_eager())
         stack.enter_context(recorder.hooks())
@@ -100,8 +114,11 @@ def _eager() -> Any:
 
 
 class _Recorder(TorchFunctionMode):
-    def __init__(self, model: nn.Module, visit: Visit | None) -> None:
+    def __init__(
+        self, model: nn.Module, visit: Visit | None, alter: Alteration | None = None
+    ) -> None:
         super().__init__()
+        self.alter = alter
         self.model = getattr(model, "_orig_mod", model)
         self.visit = visit
         self.nodes: list[Node] = []
@@ -131,8 +148,8 @@ class _Recorder(TorchFunctionMode):
         def enter(_: nn.Module, args: Any, kwargs: Any) -> None:
             self.enter(name, (args, kwargs))
 
-        def leave(_: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-            self.leave(name, output)
+        def leave(_: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+            return self.leave(name, output)
 
         if isinstance(module, torch.jit.ScriptModule):
             return []  # scripted modules take no keyword hooks; their insides are one call
@@ -151,22 +168,40 @@ class _Recorder(TorchFunctionMode):
         self.stack.append((name, self.calls.get(name, 0)))
         self.calls[name] = self.calls.get(name, 0) + 1
 
-    def leave(self, name: str, output: Any) -> None:
+    def leave(self, name: str, output: Any) -> Any:
+        """Go out of a module; return what takes the place of its output, or `None`."""
         # A forward that caught an exception of a child leaves that child on the stack.
         while self.stack and self.stack[-1][0] != name:
             self.stack.pop()
             self.arguments.pop()
-        read = self.arguments[-1]
+        read, new = self.arguments[-1], dict[int, Tensor]()
         for tensor in tensors(output):
+            if tensor in self.home:
+                self._wake(tensor)
             if not self._known(tensor):
                 # A custom autograd function or a compiled part: its insides were not seen.
                 own = self.model.get_submodule(name)
                 names = tuple(self.parameters[id(each)] for each in own.parameters())
                 self.add(type(own).__name__, tensor, read, names)
+                new.update(self._joined(tensor))
+        output = replaced(output, new) if new else output
         self.stack.pop()
         self.arguments.pop()
         if not self.stack:
             self.outputs = [self.home[t] for t in tensors(output) if t in self.home]
+        return output if new else None
+
+    def _joined(self, tensor: Tensor) -> dict[int, Tensor]:
+        """Return, by the tensor's id, the sum that goes on in its place, if there is one."""
+        if self.alter is None:
+            return {}
+        with torch._C.DisableTorchFunction():
+            found = self.alter.output(self.home[tensor], tensor)
+        if found is None:
+            return {}
+        joined, inputs = found
+        self.add("add", joined, inputs, ())
+        return {id(tensor): joined}
 
     def _known(self, tensor: Tensor) -> bool:
         return tensor in self.home or tensor in self.constants or id(tensor) in self.parameters
@@ -175,11 +210,13 @@ class _Recorder(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        before = self._read((args, kwargs)) if self.stack else ((), ())
-        output = func(*args, **kwargs)
-        if self.stack:
-            self._write(func, args, kwargs, before, output)
-        return output
+        if not self.stack:
+            return func(*args, **kwargs)
+        if self.alter is not None:
+            given = (args, kwargs)
+            args, kwargs = self.alter.arguments(len(self.nodes), func, given, self.home)
+        before = self._read((args, kwargs))
+        return self._write(func, args, kwargs, before, func(*args, **kwargs))
 
     def _read(self, arguments: Any) -> tuple[tuple[int, ...], tuple[str, ...]]:
         inputs: list[int] = []
@@ -188,21 +225,38 @@ class _Recorder(TorchFunctionMode):
             if id(tensor) in self.parameters:
                 names.append(self.parameters[id(tensor)])
             elif tensor in self.home:
+                self._wake(tensor)
                 inputs.append(self.home[tensor])
             elif tensor in self.constants:
                 names += self.constants[tensor]
         return tuple(inputs), tuple(dict.fromkeys(names))
 
-    def _write(self, func: Any, args: Any, kwargs: Any, before: Any, output: Any) -> None:
-        op = _name(func)
+    def _wake(self, tensor: Tensor) -> None:
+        """See an output of a custom autograd function again, now that it carries a gradient.
+
+        Inside of the function's forward, where it was made, it did not.
+        """
+        node = self.nodes[self.home[tensor]]
+        if not node.differentiable and tensor.grad_fn is not None:
+            self.nodes[node.index] = replace(node, differentiable=True)
+            if self.visit is not None:
+                with torch._C.DisableTorchFunction():
+                    self.visit(node.index, node.op, tensor, node.module, ())
+
+    def _write(self, func: Any, args: Any, kwargs: Any, before: Any, output: Any) -> Any:
+        """Write the call down and return its output, or what takes its place."""
+        op = name_of(func)
         inputs, names = before if op not in _VALUELESS else ((), ())
         made = [args[0]] if op == "setitem" else tensors(output)
+        new: dict[int, Tensor] = {}
         for position, tensor in enumerate(made):
             if not inputs and (names or tensor in self.constants):
                 self.constants[tensor] = names  # type: ignore[index]  # a weak dict is mutable
             elif self._is_new(tensor, op, inputs):
                 # The further outputs of one call (an LSTM's states) own no weights.
                 self.add(op, tensor, inputs, names if position == 0 else (), (args, kwargs))
+                new.update(self._joined(tensor))
+        return replaced(output, new) if new else output
 
     def _is_new(self, tensor: Tensor, op: str, inputs: tuple[int, ...]) -> bool:
         if id(tensor) in self.parameters:
@@ -250,33 +304,4 @@ class _Recorder(TorchFunctionMode):
 
     def failure(self, error: Exception) -> ModelError:
         path = next((name for name, _ in reversed(self.stack) if name), "")
-        module = self.model.get_submodule(path)
-        where = f"in `{path}` ({type(module).__name__})" if path else "in its own forward"
-        shapes = ", ".join(
-            f"{node.dtype} {list(node.shape)}" for node in self.nodes if node.op == "input"
-        )
-        return ModelError(
-            f"The model ({type(self.model).__name__}) raised {type(error).__name__} {where}: "
-            f"{str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}. "
-            f"It was given {shapes or 'no tensor'}. Check that these inputs are what its forward "
-            "takes, and that the model runs on them by itself."
-        )
-
-
-def tensors(value: Any) -> list[Tensor]:
-    """Return the tensors inside nested tuples, lists, mappings and dataclasses, in order."""
-    if isinstance(value, Tensor):
-        return [value]
-    if isinstance(value, (tuple, list)):
-        return [tensor for item in value for tensor in tensors(item)]
-    if isinstance(value, Mapping):
-        return [tensor for item in value.values() for tensor in tensors(item)]
-    if hasattr(value, "__dataclass_fields__") and not isinstance(value, type):
-        return tensors(list(vars(value).values()))
-    return []
-
-
-def _name(func: Any) -> str:
-    name: str = getattr(func, "__name__", type(func).__name__)
-    name = name.strip("_")
-    return {"iadd": "add", "radd": "add", "isub": "sub", "rsub": "sub"}.get(name, name)
+        return failure(self.model, path, self.nodes, error)

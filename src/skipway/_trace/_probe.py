@@ -7,6 +7,7 @@ the tensor does not matter, and `.grad` is never touched.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +16,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from .._errors import LossError, ModelError
+from ._alter import Alteration
+from ._backward import cut_of, differentiate
+from ._calls import tensors
+from ._chains import reaches
 from ._crossing import activation_of, crossings, joins, pieces_of, tap_of
-from ._graph import Graph, Node, Unit
+from ._graph import Graph, Unit
 from ._numbers_at import Numbers, norm, saturated_share, signal_share, silent_share
-from ._observe import record, tensors
+from ._observe import record
 
 _SILENCES = {"relu", "threshold"}
 _SATURATES = {"tanh", "sigmoid"}
@@ -42,6 +46,8 @@ class UnitProbe:
         via_skip: see `LayerReading`.
         via_branch: see `LayerReading`.
         reached: whether a gradient arrived, be it zero.
+        with_skip: `alive` if a skip led from its output to that of `skip_to`.
+        skip_to: the last layer of the same shape that it is in series with.
     """
 
     output: float
@@ -55,6 +61,8 @@ class UnitProbe:
     saturated: float | None = None
     via_skip: float | None = None
     via_branch: float | None = None
+    with_skip: float | None = None
+    skip_to: str | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,9 @@ class Probe:
     cut: int | None
 
 
-def probe(model: nn.Module, run: Callable[[], Tensor], batch: int) -> Probe:
+def probe(
+    model: nn.Module, run: Callable[[], Tensor], batch: int, alter: Alteration | None = None
+) -> Probe:
     """Run `run`, which calls the model once and returns the loss, and measure both directions.
 
     The model's state is the caller's to protect (`untouched`).
@@ -91,6 +101,7 @@ def probe(model: nn.Module, run: Callable[[], Tensor], batch: int) -> Probe:
         model: the module that `run` calls.
         run: a function without arguments.
         batch: how many samples; tensors of another length in front have no `signal`.
+        alter: changes the ways of the gradient.
 
     Raises:
         ModelError: the model raises in forward or cannot be differentiated.
@@ -99,53 +110,13 @@ def probe(model: nn.Module, run: Callable[[], Tensor], batch: int) -> Probe:
     watcher = _Watcher(batch)
     try:
         with torch.inference_mode(False), torch.enable_grad():
-            graph, loss = record(model, run, visit=watcher.visit)
+            graph, loss = record(model, run, visit=watcher.visit, alter=alter)
             watcher.prepare(graph)
-            gradients = _differentiate(model, loss)
+            gradients = differentiate(model, loss)
     finally:
         watcher.release()
     watcher.numbers.put("loss", -1, loss.detach().to(norm(loss).dtype))
-    return watcher.result(graph, loss.requires_grad, gradients, _cut(graph, model))
-
-
-def _differentiate(model: nn.Module, loss: Tensor) -> dict[str, Tensor | None]:
-    named = dict(model.named_parameters())
-    wanted = {name: each for name, each in named.items() if each.requires_grad}
-    found: dict[str, Tensor | None] = dict.fromkeys(named)
-    if not loss.requires_grad or not wanted:
-        return found
-    try:
-        gradients = torch.autograd.grad(loss, list(wanted.values()), allow_unused=True)
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[0]
-        if "checkpoint" in str(error).lower():
-            raise ModelError(
-                "The model uses torch.utils.checkpoint in its reentrant form, whose gradients "
-                "cannot be read layer by layer. Give checkpoint(..., use_reentrant=False)."
-            ) from error
-        raise LossError(
-            f"The loss cannot be differentiated: {reason} Check that loss.backward() works."
-        ) from error
-    found.update(zip(wanted, gradients, strict=True))
-    return found
-
-
-def _cut(graph: Graph, model: nn.Module) -> int | None:
-    trainable = {
-        name for name, p in model.named_parameters(remove_duplicate=False) if p.requires_grad
-    }
-    carried: set[int] = set()
-    for node in graph.nodes:
-        if node.differentiable:
-            carried.add(node.index)
-        elif (carried & set(node.inputs) or trainable & set(node.parameters)) and _real(node):
-            return node.index
-    return None
-
-
-def _real(node: Node) -> bool:
-    # Integers (an argmax, a mask, an index) never carry a gradient; that they do not is no cut.
-    return node.dtype.startswith(("float", "bfloat", "complex")) and bool(node.shape)
+    return watcher.result(graph, loss.requires_grad, gradients, cut_of(graph, model))
 
 
 class _Watcher:
@@ -159,6 +130,8 @@ class _Watcher:
         self.wanted: set[int] = set()
         self.beside: dict[int, tuple[int, ...]] = {}
         self.joins: dict[int, list[int]] = {}
+        self.reaches: dict[int, int] = {}
+        self.kept: dict[int, Tensor | None] = {}
         self.pieces: dict[int, Tensor] = {}
         self.channel = -1
         self.sizes: dict[int, int] = {}
@@ -201,6 +174,8 @@ class _Watcher:
         """Choose the nodes whose gradient will be asked for."""
         self.graph = graph
         self.beside, self.joins = crossings(graph), joins(graph)
+        self.reaches = reaches(graph)
+        self.kept = dict.fromkeys(self.reaches.values())
         self.wanted.update(unit.node for unit in graph.units)
         for many in (self.beside, self.joins):
             for sources in many.values():
@@ -209,6 +184,11 @@ class _Watcher:
 
     def _backward(self, graph: Graph, index: int, gradient: Tensor) -> None:
         self.numbers.put("gradient", index, norm(gradient))
+        if index in self.kept:
+            self.kept[index] = gradient
+        further = self.kept.get(self.reaches.get(index, -1))
+        if further is not None:
+            self.numbers.put("with_skip", index, norm(gradient + further))
         if index in self.pieces:
             piece = self.pieces.pop(index)
             self.numbers.put("via_skip", index, norm(piece))
@@ -225,6 +205,7 @@ class _Watcher:
             handle.remove()
         self.handles.clear()
         self.pieces.clear()
+        self.kept.clear()
         self.graph = None
 
     def result(
@@ -250,19 +231,21 @@ class _Watcher:
     def _unit(self, graph: Graph, unit: Unit, read: dict[str, dict[int, float]]) -> UnitProbe:
         outputs, gradients = read.get("norm", {}), read.get("gradient", {})
         skipped, node = read.get("via_skip", {}), unit.node
-        alive = (gradients.get(node, 0.0) * outputs.get(node, 0.0)) ** 2
+        around = []
         for source in self.beside[node]:
             whole = gradients.get(source, 0.0)
             used = graph.consumers[source][0] <= node
             arriving = skipped.get(source, whole) if used else whole
-            alive += (arriving * outputs.get(source, 0.0)) ** 2
+            around.append(arriving * outputs.get(source, 0.0))
+        size, own = outputs.get(node, 0.0), gradients.get(node, 0.0)
+        skip = read.get("with_skip", {}).get(node)
         activation = activation_of(graph, node)
         tap = tap_of(graph, unit, skipped)
         return UnitProbe(
-            output=outputs.get(node, 0.0),
-            gradient=gradients.get(node, 0.0),
-            alive=alive**0.5,
-            rms=outputs.get(node, 0.0) / max(self.sizes.get(node, 1), 1) ** 0.5,
+            output=size,
+            gradient=own,
+            alive=math.hypot(own * size, *around),
+            rms=size / max(self.sizes.get(node, 1), 1) ** 0.5,
             reached=node in gradients,
             signal=_known(read.get("signal", {}).get(node)),
             input_signal=_known(read.get("input_signal", {}).get(node)),
@@ -270,8 +253,15 @@ class _Watcher:
             saturated=read.get("saturated", {}).get(activation),
             via_skip=skipped.get(tap),
             via_branch=read.get("via_branch", {}).get(tap),
+            with_skip=None if skip is None else math.hypot(skip * size, *around),
+            skip_to=None if skip is None else _name_at(graph, self.reaches[node]),
         )
 
 
 def _known(value: float | None) -> float | None:
     return None if value is None or value < 0 else value
+
+
+def _name_at(graph: Graph, node: int) -> str | None:
+    unit = graph.unit_at(node)
+    return None if unit is None else unit.name

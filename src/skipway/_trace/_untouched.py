@@ -25,7 +25,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
     steps an optimizer on the caller's model.
     """
     with ExitStack() as stack:
-        stack.callback(_random_state())
+        stack.callback(random_state())
         for module in model.modules():
             stack.callback(_module_state(module))
         for parameter in model.parameters():
@@ -90,7 +90,8 @@ def _bytes(tensor: Tensor) -> Tensor:
     return tensor.detach().contiguous().view(-1).view(torch.uint8)
 
 
-def _random_state() -> Callable[[], None]:
+def random_state() -> Callable[[], None]:
+    """Return what brings the random generators back to where they are now."""
     python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
     used = torch.cuda.is_available() and torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     cuda = torch.cuda.get_rng_state_all() if used else None

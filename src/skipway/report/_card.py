@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ._values import NONE, decades, plural, quantity, real, share, short
+from ._values import NONE, clipped, decades, plural, quantity, real, share, short
 
 Reading = Mapping[str, Any]
 
@@ -49,16 +49,30 @@ def numbers(layer: Reading | None, fields: Sequence[int]) -> list[str]:
     return [NONE if layer is None else _FIELDS[field][1](layer) for field in fields]
 
 
-def words(layers: Sequence[Reading | None]) -> str:
-    """Say in a sentence what happens to a layer's weights, before and after."""
+def words(layers: Sequence[Reading | None], said: str) -> str:
+    """Say in a sentence what happens to a layer's weights, before and after.
+
+    Args:
+        layers: its numbers on each side.
+        said: how the sentence on the second side begins.
+    """
     before = layers[0]
     after = layers[1] if len(layers) > 1 else None
     if before is None:
         return f"New in the rewired network. {_sentence(after)}" if after else ""
-    said = _sentence(before)
+    sentence = _sentence(before)
     if after is not None:
-        said += f" After the treatment: {_counts(after)}."
-    return said
+        sentence += f" {said}: {_counts(after)}."
+    return sentence
+
+
+def what_if(layers: Sequence[Reading | None]) -> str:
+    """Say what would arrive at a layer if a skip started there; nothing where none could."""
+    layer = layers[0]
+    if layer is None or layer.get("with_skip") is None:
+        return ""
+    number, to = short(layer["with_skip"]), clipped(str(layer["skip_to"]))
+    return f"What if a skip started here? To {to}: E {number}."
 
 
 def _sentence(layer: Reading) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from . import _page, _skips, _source, _table, _verdict
+from . import _page, _sides, _skips, _source, _table, _verdict
 from ._figure_spine import FINE, LOST, QUIET, network
 from ._rows import Side
 from ._source import HOWS
@@ -31,6 +31,7 @@ def fragment(data: Data) -> str:
         "rewiring": _rewiring,
         "plan": lambda plan: [_plan(plan)],
         "skips": _skips_of,
+        "what-if": lambda asked: [network(_sides.of_what_if(asked))],
     }
     parts = makers[data["result"]](data) if data["result"] in makers else [_fields(data)]
     return str(_tag("div", [*_head(data), *parts], style=_BOX))
@@ -53,11 +54,8 @@ def _head(data: Data) -> list[Markup]:
 
 
 def _cure(cure: Data) -> list[Markup]:
-    diagnosis, after = cure["diagnosis"], cure["after"]
-    sides = [Side("Before", diagnosis)]
-    if after:
-        sides.append(Side(_verdict.treatment(cure), after, _verdict.planned(cure)))
-    parts = [network(sides)] if diagnosis["layers"] else []
+    diagnosis = cure["diagnosis"]
+    parts = [network(_sides.of_cure(cure))] if diagnosis["layers"] else []
     if cure["comparison"]:
         parts += _compared(cure["comparison"])
     return [*parts, _findings(diagnosis)]

@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from . import _lanes, _metric, _skips, _source, _spine, _table, _training, _verdict
+from . import _lanes, _metric, _sides, _skips, _source, _spine, _table, _training, _verdict
 from ._rows import Side
 from ._values import Data, claim_of, clipped, plural, quantity, sentence, shape, short
 from ._words import markup, plain
@@ -59,6 +59,7 @@ def _parts(data: Data) -> Parts:
         "rewiring": _rewiring,
         "plan": lambda plan: {"plan": plan},
         "skips": lambda data: {"skips": _skips.rows(data)},
+        "what-if": lambda asked: _diagnosed(_sides.of_what_if(asked)),
     }
     empty: Parts = dict.fromkeys(
         (
@@ -78,11 +79,8 @@ def _parts(data: Data) -> Parts:
 
 
 def _cure(cure: Data) -> Parts:
-    diagnosis, after = cure["diagnosis"], cure["after"]
-    sides = [Side("Before", diagnosis)]
-    if after:
-        sides.append(Side(_verdict.treatment(cure), after, _verdict.planned(cure)))
-    parts = _diagnosed(sides) if diagnosis["layers"] else {}
+    diagnosis = cure["diagnosis"]
+    parts = _diagnosed(_sides.of_cure(cure)) if diagnosis["layers"] else {}
     if cure["comparison"]:
         parts.update(_compared(cure["comparison"]), said=cure["comparison"]["verdict"])
     shown = _verdict.shown_rewiring(cure)

@@ -22,8 +22,9 @@ def at(found: Rows, row: int, fields: Sequence[int]) -> dict[str, Any]:
     return {
         "name": found.names[row],
         "type": _card.type_of(layers),
-        "words": _card.words(layers),
+        "words": _card.words(layers, found.said),
         "skips": _skips(found).get(row, ""),
+        "what_if": _card.what_if(layers),
         "rows": [
             (_card.label(each), [column[n] for column in columns]) for n, each in enumerate(fields)
         ],
@@ -55,7 +56,8 @@ def every(found: Rows, fields: Sequence[int], made: Sequence[Row | FoldRow]) -> 
     table, skips, cards = _card.StringTable(), _skips(found), []
     for at, name in enumerate(found.names):
         layers = [side[at] for side in found.readings]
-        texts = [name, _card.type_of(layers), _card.words(layers), skips.get(at, "")]
+        texts = [name, _card.type_of(layers), _card.words(layers, found.said)]
+        texts += [skips.get(at, ""), _card.what_if(layers)]
         numbers = zip(*(_card.numbers(layer, fields) for layer in layers), strict=True)
         texts += [number for row in numbers for number in row]
         cards.append([table.put(text) for text in texts])

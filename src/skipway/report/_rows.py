@@ -24,11 +24,15 @@ class Side:
         title: `"Before"`.
         diagnosis: plain data of a diagnosis.
         planned: skips of a plan that this side has.
+        column: its head in the card of a layer, where there are two sides.
+        said: how a sentence on this side begins, where there are two.
     """
 
     title: str
     diagnosis: Data
     planned: Sequence[Mapping[str, Any]] = ()
+    column: str = "before"
+    said: str = "After the treatment"
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class Rows:
         folds: which rows fold.
         drawn: for each side, its arcs and buses.
         undrawn: how many skips have an end that is no row.
+        said: how a sentence on the last side begins.
     """
 
     names: list[str]
@@ -50,6 +55,7 @@ class Rows:
     folds: list[Fold]
     drawn: list[tuple[list[Arc], list[Bus]]]
     undrawn: int
+    said: str
 
 
 def rows(sides: Sequence[Side]) -> Rows:
@@ -69,7 +75,7 @@ def rows(sides: Sequence[Side]) -> Rows:
         undrawn += lost + missing
     flags = _flags(sides[0].diagnosis["findings"], index)
     chosen = folds(_signs(names, readings, drawn), _classes(readings), _kept(sides, index, flags))
-    return Rows(names, readings, flags, chosen, drawn, undrawn)
+    return Rows(names, readings, flags, chosen, drawn, undrawn, sides[-1].said)
 
 
 def _merged(orders: Sequence[Sequence[str]]) -> list[str]:

@@ -34,6 +34,7 @@ class Spine:
     title: str
     entries: Sequence[Row | FoldRow]
     sides: Sequence[tuple[str, str, int]]
+    columns: Sequence[str]
     ticks: Sequence[tuple[object, float]]
     grid: tuple[float, float]
     defs: Mapping[str, str]
@@ -67,6 +68,7 @@ def spine(sides: Sequence[Side]) -> Spine:
             (side.title, loss(side.diagnosis), lane.width)
             for side, lane in zip(sides, drawn, strict=True)
         ],
+        columns=[side.column for side in sides],
         ticks=[(_power(ten), 100 * place) for ten, place in scale.ticks()],
         grid=_grid(scale),
         defs={key: piece for piece, key in defs.pieces.items()},

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from . import _skips, _source, _spine, _verdict
+from . import _sides, _skips, _source, _spine, _verdict
 from ._outlook import outlook
 from ._page import fields, written
 from ._rows import Side
@@ -63,6 +63,7 @@ def _renderable(data: Data, width: int) -> RenderableType:
         "plan": _plan,
         "skips": _skips_of,
         "outlook": outlook,
+        "what-if": _what_if,
     }
     parts = makers.get(data["result"], _small)(data, width)
     spaced: list[RenderableType] = []
@@ -90,13 +91,10 @@ def _figure(key: _verdict.Key) -> str:
 
 
 def _cure(cure: Data, width: int) -> list[RenderableType]:
-    diagnosis, after = cure["diagnosis"], cure["after"]
-    sides = [Side("Before", diagnosis)]
-    if after:
-        sides.append(Side(_verdict.treatment(cure), after, _verdict.planned(cure)))
+    diagnosis = cure["diagnosis"]
     parts = _head(cure)
     if diagnosis["layers"]:
-        parts += [title(_spine.title(diagnosis)), layer_table(sides, width)]
+        parts += [title(_spine.title(diagnosis)), layer_table(_sides.of_cure(cure), width)]
     if cure["comparison"]:
         parts += [title("Did it help?"), prose(cure["comparison"]["verdict"])]
         parts += _compared(cure["comparison"], width)
@@ -114,6 +112,10 @@ def _diagnosis(diagnosis: Data, width: int) -> list[RenderableType]:
     if diagnosis["layers"]:
         parts.append(layer_table([Side("Now", diagnosis)], width))
     return [*parts, findings(diagnosis)]
+
+
+def _what_if(asked: Data, width: int) -> list[RenderableType]:
+    return [*_head(asked), layer_table(_sides.of_what_if(asked), width)]
 
 
 def _comparison(comparison: Data, width: int) -> list[RenderableType]:

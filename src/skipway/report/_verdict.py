@@ -71,6 +71,7 @@ def verdict(data: Data) -> Verdict:
         "rewiring": _rewiring,
         "skips": _skips,
         "plan": lambda plan: Verdict(plan_headline(plan), plan["reason"]),
+        "what-if": _what_if,
     }
     return makers.get(data["result"], _small)(data)
 
@@ -141,6 +142,31 @@ def _diagnosis(diagnosis: Data) -> Verdict:
         lead=diagnosis["summary"],
         facts=facts,
         keys=[*_diagnosis_keys(diagnosis, None)[:2], _loss_key(diagnosis)],
+    )
+
+
+def _what_if(asked: Data) -> Verdict:
+    before, after = (
+        next((layer for layer in asked[side] if layer["name"] == asked["place"]), None)
+        for side in ("before", "after")
+    )
+    keys = [
+        Key(
+            decades(asked["lost_before"]),
+            decades(asked["lost_after"]),
+            "",
+            "decades of gradient lost on the way back from the loss",
+        )
+    ]
+    if before and after:
+        words = f"is the elasticity at `{asked['place']}`"
+        keys.append(Key(short(before["elasticity"]), short(after["elasticity"]), "", words))
+    return Verdict(
+        headline=asked["question"],
+        lead=f"{asked['answer']} Nothing was trained and no value changed: only the gradient was "
+        "given another way, or one less.",
+        facts=[("Measured", f"{asked['when']}, on a batch of {quantity(asked['batch'])}")],
+        keys=keys,
     )
 
 

@@ -21,11 +21,12 @@
       if (!row.dataset.i) return;
       body.querySelector("[aria-selected]")?.removeAttribute("aria-selected");
       row.setAttribute("aria-selected", "true");
-      const [name, type, words, skips, ...numbers] = rows[row.dataset.i].map(at => strings[at]);
+      const [name, type, words, skips, whatIf, ...numbers] = rows[row.dataset.i].map(at => strings[at]);
       card.querySelector("h3").textContent = name;
       card.querySelector(".type").textContent = type;
       card.querySelector(".words").textContent = words;
       card.querySelector(".skips").textContent = skips;
+      card.querySelector(".whatif").textContent = whatIf;
       card.querySelectorAll("tbody td").forEach((cell, at) => { cell.textContent = numbers[at]; });
     }
 
