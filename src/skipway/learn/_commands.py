@@ -55,6 +55,20 @@ def start(folder: Path) -> None:
 
 @learn.command(epilog=NAME_HELP)
 @click.argument("name", required=False)
+def watch(name: str | None) -> None:
+    """Check whenever you save; h, s, n, l and q show hint, solution, next, list, or quit."""
+    from ._folder import Folder
+    from ._keys import single_keys
+    from ._watch import Watching
+
+    folder = Folder.here()
+    watching = Watching(folder, _exercise(name, folder), _console())
+    with single_keys() as keys:
+        watching.run(keys)
+
+
+@learn.command(epilog=NAME_HELP)
+@click.argument("name", required=False)
 @click.option("--all", "every", is_flag=True, help="Check every exercise, one line for each.")
 def check(name: str | None, every: bool) -> None:
     """Check your answer. Ends with status 0 when it is right, 1 when not yet."""
@@ -66,7 +80,8 @@ def check(name: str | None, every: bool) -> None:
     if every:
         raise SystemExit(_check_all(folder, console))
     exercise = _exercise(name, folder)
-    verdict = attempt(folder, exercise)
+    with console.status(f"checking {exercise.file_name}"):
+        verdict = attempt(folder, exercise)
     show_verdict(console, folder, exercise, verdict)
     if not verdict.passed:
         raise SystemExit(1)

@@ -10,6 +10,7 @@ from ._picture import Picture
 
 WIDTH, HEIGHT = 56, 11  # of the field of a line drawing, in characters
 COLOURS = ("#3b87cc", "#d1782f", "#4f9d69", "#9b6bb3", "#b0a030")
+_DASHES = (("──", 1, 1), ("╌╌", 6, 3), ("┈┈", 4, 1), ("─┈", 9, 6), ("··", 6, 1))  # sign, period, on
 _BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # of a braille cell, row by row
 
 
@@ -54,7 +55,10 @@ def _lines(picture: Picture) -> Text:
     cells = [[0] * WIDTH for _ in range(HEIGHT)]
     colour = [[""] * WIDTH for _ in range(HEIGHT)]
     for index, row in enumerate(rows.values()):
+        _, period, on = _DASHES[index % len(_DASHES)]
         for x, y in _points(row, low, high):
+            if x % period >= on:
+                continue
             cells[y // 4][x // 2] |= _BITS[y % 4][x % 2]
             colour[y // 4][x // 2] = COLOURS[index % len(COLOURS)]
     text = Text(f"{picture.y_name}\n")
@@ -91,7 +95,8 @@ def _below(picture: Picture) -> Text:
     middle = picture.x_name.center(WIDTH - len(first) - len(last))
     text = Text(f"{'':>9} └{'─' * WIDTH}\n{'':>11}{first}{middle}{last}\n{'':>11}")
     for index, name in enumerate(picture.rows):
-        text.append("── ", COLOURS[index % len(COLOURS)]).append(f"{name}   ")
+        sign = _DASHES[index % len(_DASHES)][0]
+        text.append(f"{sign} ", COLOURS[index % len(COLOURS)]).append(f"{name}   ")
     return text
 
 
