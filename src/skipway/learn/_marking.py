@@ -70,7 +70,7 @@ def agree(got: Tensor, right: Tensor, tolerance: float = 1e-5) -> bool:
 def expect(
     got: Tensor,
     right: Tensor,
-    mistakes: Mapping[str, Tensor],
+    mistakes: Mapping[str, Tensor | tuple[Tensor, ...]],
     otherwise: str,
     tolerance: float = 1e-5,
 ) -> None:
@@ -79,7 +79,8 @@ def expect(
     Args:
         got: what the answer computed.
         right: what it should be.
-        mistakes: the sentence for the learner, to what that mistake computes.
+        mistakes: the sentence for the learner, to what that mistake computes (or the ways to
+            compute it).
         otherwise: the sentence where none of them explains it.
         tolerance: relative to the largest value.
 
@@ -88,8 +89,9 @@ def expect(
     """
     if agree(got, right, tolerance):
         return
-    for sentence, value in mistakes.items():
-        if agree(got, value, tolerance):
+    for sentence, values in mistakes.items():
+        ways = values if isinstance(values, tuple) else (values,)
+        if any(agree(got, value, tolerance) for value in ways):
             raise Wrong(sentence)
     if got.shape != right.shape:
         otherwise += f" The shape is {tuple(got.shape)} and should be {tuple(right.shape)}."

@@ -1,0 +1,1 @@
+"""`x + F(x)`, around two convolutions."""
