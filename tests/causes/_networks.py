@@ -17,7 +17,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "leaky": lambda x: F.leaky_relu(x, 0.2),
     "none": lambda x: x,
-    "sqrt": lambda x: torch.sqrt(torch.relu(x)),  # its slope at zero is infinite
+    "sqrt": lambda x: torch.sqrt(x * (x > 0)),  # its slope at zero is infinite
     "log": torch.log,
 }
 

@@ -126,7 +126,7 @@ PATIENTS = [
     Patient(
         name="narrow-relu-20-critical",
         family=mlp,
-        settings={"depth": 20, "width": 24, "rate": 0.02},
+        settings={"depth": 20, "width": 24, "rate": 0.1},
         steps=400,
     ),
     Patient(
@@ -174,10 +174,10 @@ PATIENTS = [
         steps=100,
     ),
     Patient(
-        name="convolutions-12-critical",
+        name="convolutions-8-critical",
         family=convolutions,
-        settings={"depth": 12, "rate": 0.02, "batch": 32},
-        steps=150,
+        settings={"depth": 8, "optimizer": "momentum", "rate": 0.03, "batch": 32},
+        steps=200,
     ),
     Patient(
         name="tied-critical",

@@ -114,11 +114,11 @@ PATIENTS = [
     Patient(
         name="unet-biases-below-zero",
         family=unet,
-        settings={"bias": -6.0, "skips": False, "rate": 0.3},
+        settings={"bias": -6.0, "skips": False, "optimizer": "adam", "rate": 1e-2},
         cures={
             "biases at zero": {"bias": 0.0},
-            "larger rate": {"rate": 3.0},
-            "smaller rate": {"rate": 0.03},
+            "larger rate": {"rate": 0.1},
+            "smaller rate": {"rate": 1e-3},
         },
         steps=150,
     ),
@@ -126,10 +126,10 @@ PATIENTS = [
     Patient(
         name="inputs-far-from-zero",
         family=mlp,
-        settings={"depth": 2, "offset": 300.0, "rate": 0.01},
+        settings={"depth": 2, "offset": 300.0, "rate": 0.05},
         cures={
             "inputs centred": {"offset": -0.3},
-            "larger rate": {"rate": 0.3},
+            "larger rate": {"rate": 0.5},
             "smaller rate": {"rate": 1e-4},
             "even smaller rate": {"rate": 1e-6},
         },
@@ -153,6 +153,7 @@ PATIENTS = [
             "larger rate": {"rate": 1e-2},
             "smaller rate": {"rate": 1e-5},
         },
+        steps=400,
         goal=0.85,
     ),
     # --- nothing is wrong ----------------------------------------------------------------------
@@ -185,7 +186,7 @@ PATIENTS = [
     Patient(
         name="unet",
         family=unet,
-        settings={"rate": 0.3},
+        settings={"optimizer": "adam", "rate": 1e-2},
         steps=150,
     ),
     Patient(

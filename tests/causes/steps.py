@@ -168,8 +168,8 @@ PATIENTS = [
         family=mlp,
         settings={"rate": 0.05, "decay": 3.0},
         cures={"decay off": {"decay": 0.0}, "larger rate": {"rate": 0.3}},
-        before=100,
-        steps=300,
+        before=15,
+        steps=215,
     ),
     # --- rounded away --------------------------------------------------------------------------
     Patient(

@@ -22,7 +22,7 @@ PATIENTS = [
     Patient(
         name="all-frozen-but-the-stem",
         family=mlp,
-        settings={"depth": 4, "act": "tanh", "gain": 0.2, "frozen": ("hidden", "head")},
+        settings={"depth": 4, "act": "tanh", "gain": 0.5, "frozen": ("hidden", "head")},
         cures={"unfrozen": {"frozen": ()}, "larger start": {"gain": 1.0}, **_RATES},
     ),
     Patient(

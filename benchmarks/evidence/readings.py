@@ -1,0 +1,143 @@
+"""What the diagnosis reads and says: `python benchmarks/evidence/readings.py [--held-out]`.
+
+Every patient of tests/causes, three seeds, with the loss as it is and multiplied by 1e-6 and 1e6
+(optimizers compensated). A row of readings.csv is one diagnosis with the numbers that its rules
+look at; docs/thresholds.py draws them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+import sys
+import time
+import warnings
+from collections import Counter
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+from causes import held_out, labels, patients
+from causes._patient import Patient, rescaled, start
+from skipway._diagnose._facts import Facts
+from skipway._diagnose._task import Task
+from skipway._diagnose._verdict import first_look, last_look
+from skipway._trace import untouched
+
+SEEDS = 3
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--held-out", action="store_true", help="the other set of patients")
+    arguments.add_argument("--seeds", type=int, default=SEEDS)
+    arguments.add_argument("--once", action="store_true", help="only with the loss as it is")
+    arguments.add_argument("names", nargs="*", help="only these, and write nothing")
+    given = arguments.parse_args()
+    everyone = held_out() if given.held_out else patients()
+    known = labels(held_out=given.held_out)
+    rows, tally = [], Counter[str]()
+    for name in given.names or everyone:
+        truth = known.get(name, {"cause": "", "also": "", "trains": ""})
+        for seed in range(given.seeds):
+            row = read(everyone[name], seed, {} if given.once else {"1e-6": 1e-6, "1e6": 1e6})
+            right = row["verdict"] in (truth["cause"], *truth["also"].split())
+            row |= {"cause": truth["cause"], "also": truth["also"], "trains": truth["trains"]}
+            row["right"] = "yes" if right else "no"
+            rows.append(row)
+            tally.update(_counted(row))
+            if not right or row.get("flips"):
+                print(f"{name:38} {seed} {truth['cause']:16} {row}", flush=True)
+    print(dict(tally))
+    if not given.names:
+        stem = "readings_held_out" if given.held_out else "readings"
+        with (HERE / f"{stem}.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def _counted(row: dict[str, str]) -> list[str]:
+    found = ["diagnoses"]
+    found += ["right"] * (row["right"] == "yes") + ["flips"] * bool(row["flips"])
+    found += ["right, main cause"] * (row["verdict"] == row["cause"])
+    sick = row["verdict"] not in ("healthy", "solved")
+    found += ["false alarms"] * (row["trains"] == "yes" and sick)
+    found += ["false vanishing"] * (row["trains"] == "yes" and row["verdict"] == "vanishing")
+    return found
+
+
+def read(patient: Patient, seed: int, scales: dict[str, float]) -> dict[str, str]:
+    """Diagnose once for each scale of the loss; the numbers are those of the loss as it is."""
+    began = time.perf_counter()
+    facts, verdict, others = _look(patient, seed, 1.0)
+    seconds = time.perf_counter() - began
+    flips = [f"{k}: {v}" for k, f in scales.items() if (v := _look(patient, seed, f)[1]) != verdict]
+    return {
+        "patient": patient.name,
+        "seed": str(seed),
+        "verdict": verdict,
+        "beside": " ".join(others),
+        "flips": "; ".join(flips),
+        **{key: _short(value) for key, value in _numbers(facts).items()},
+        "seconds": f"{seconds:.2f}",
+    }
+
+
+def _look(patient: Patient, seed: int, factor: float) -> tuple[Facts, str, list[str]]:
+    case = patient.case() if factor == 1 else rescaled(patient.case(), factor)
+    model, optimizer = start(case, seed, patient.before)
+    model.train(not patient.evaluating)
+    batch = case.batch(1000 * seed + patient.before)
+    task = Task(model, batch, case.loss, case.objective, optimizer, len(batch[1]), 10)
+    with untouched(model):
+        facts = task.measure()
+        found = first_look(facts)
+        if not any(each.main for each in found):
+            facts = task.try_further(facts)
+        found = last_look(facts, found)
+    causes = [each.finding.cause for each in found]
+    return facts, causes[0], causes[1:]
+
+
+def _numbers(facts: Facts) -> dict[str, float | None]:
+    step, tried = facts.step, facts.tried
+    layers = facts.reached or facts.layers
+    silent = [layer.silent for layer in facts.layers if layer.silent is not None]
+    flat = [layer.saturated for layer in facts.layers if layer.saturated is not None]
+    return {
+        "layers": len(facts.layers),
+        "skill": facts.skill,
+        "decades lost": max(layer.decades_lost for layer in layers),
+        "lowest elasticity": min(layer.elasticity for layer in layers),
+        "highest elasticity": max(layer.elasticity for layer in layers),
+        "growth": facts.growth,
+        "arriving": facts.arriving,
+        "silent": max(silent, default=None),
+        "saturated": max(flat, default=None),
+        "progress": step and step.progress,
+        "planned": step and step.planned,
+        "lost": step and step.lost,
+        "decay": step and step.decay,
+        "epsilon": step and step.epsilon,
+        "end over start": tried and tried.end / tried.start,
+        "best end over start": tried and tried.best_end / tried.start,
+        "dependence": tried and tried.dependence,
+        "held in": tried and tried.held_in,
+        "held out": tried and tried.held_out,
+    }
+
+
+def _short(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3g}" if math.isfinite(value) else str(value)
+
+
+if __name__ == "__main__":
+    main()
