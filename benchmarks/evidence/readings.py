@@ -23,7 +23,7 @@ from causes import held_out, labels, patients
 from causes._patient import Patient, rescaled, start
 from skipway._diagnose._facts import Facts
 from skipway._diagnose._task import Task
-from skipway._diagnose._verdict import first_look, last_look
+from skipway._diagnose._verdict import first_look, last_look, more_to_try
 from skipway._trace import untouched
 
 SEEDS = 3
@@ -98,7 +98,7 @@ def _look(patient: Patient, seed: int, factor: float) -> tuple[Facts, str, list[
     with untouched(model):
         facts = task.measure()
         found = first_look(facts)
-        if not any(each.main for each in found):
+        if more_to_try(facts, found):
             facts = task.try_further(facts)
         found = last_look(facts, found)
     causes = [each.finding.cause for each in found]

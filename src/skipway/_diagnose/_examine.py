@@ -14,7 +14,7 @@ from ._check import check_batch, check_model, check_optimizer, check_task
 from ._facts import Facts
 from ._judgement import Judgement
 from ._task import Task
-from ._verdict import absent, first_look, last_look
+from ._verdict import absent, first_look, last_look, more_to_try
 
 
 def diagnose(
@@ -72,7 +72,7 @@ def diagnose(
     with untouched(model):
         facts = task.measure()
         found = first_look(facts)
-        if not any(each.main for each in found):
+        if more_to_try(facts, found):
             facts = task.try_further(facts)
         found = last_look(facts, found)
     return _diagnosis(facts, found, task, when)

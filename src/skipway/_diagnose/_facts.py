@@ -45,6 +45,7 @@ class Tried:
         held_out: lowest loss of the half of the batch that was not trained on, over the loss of
             the best constant output.
         held_in: loss at the end of the half that was trained on, over the same.
+        unfrozen: where it ends when everything may learn; `None` where nothing was frozen.
     """
 
     start: float
@@ -56,6 +57,16 @@ class Tried:
     dependence: float | None = None
     held_out: float | None = None
     held_in: float | None = None
+    unfrozen: float | None = None
+
+
+def is_stuck(tried: Tried, step: Stepped, level: float) -> bool:
+    """Tell whether the steps tried leave the loss at `level`, where it began or a constant is.
+
+    A step that would take all of the loss away must show more for it than another.
+    """
+    left = limit.BETTER if step.planned > limit.FAST else limit.STUCK
+    return not tried.end <= level - (1 - left) * abs(level)
 
 
 @dataclass(frozen=True)
@@ -96,6 +107,8 @@ class Facts:
     """Signal and gradient shrink together: `WEAK_EVERYWHERE` holds for every layer."""
     through_time: bool = False
     """The layers that lose the most are calls of one module."""
+    passable: bool = True
+    """A way from an input to an output passes no layer that counts as dying."""
     learning_rate: float | None = None
     optimizer: str | None = None
     step: Stepped | None = None
@@ -127,6 +140,27 @@ class Facts:
             for layer in self.reached
             if layer.decades_lost > need and (self.relative or layer.elasticity < limit.WEAK)
         )
+
+    @property
+    def dying_beside(self) -> bool:
+        """Whether all layers that count as dying lie beside a way that is whole.
+
+        A recurrent network that has no need of the first steps looks like one that cannot reach
+        them, and a branch may be of use or not; only what the network learns can tell.
+        """
+        return bool(self.dying) and self.passable and not self.collapsed
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether what the last layer reads hardly tells the samples apart."""
+        return self.arriving is not None and self.arriving < limit.COLLAPSED
+
+    @property
+    def level(self) -> float:
+        """The loss that a training has to get below: where it starts, or that of a constant."""
+        if self.chance is None or self.relative:
+            return self.loss
+        return min(self.loss, self.chance)
 
     @property
     def weakest(self) -> LayerReading:

@@ -58,6 +58,7 @@ def with_faults(
         zero_started=tuple(zero),
         weak_everywhere=not zero and _weak_everywhere(facts, own, weights),
         through_time=_through_time(facts, seen.graph),
+        passable=_passable(facts, seen.graph),
         unchanged=tuple(
             (n, moved[p].size - moved[p].changed if p in moved else weights[p].size)
             for n, p in own.items()
@@ -86,6 +87,18 @@ def _through_time(facts: Facts, graph: Graph) -> bool:
     dying = {layer.name for layer in facts.dying}
     modules = Counter(u.module for u in graph.units if u.name in dying and u.shared)
     return bool(modules) and modules.most_common(1)[0][1] > len(dying) / 3
+
+
+def _passable(facts: Facts, graph: Graph) -> bool:
+    """Tell whether a way from an input to an output passes no layer that counts as dying."""
+    dying = {layer.name for layer in facts.dying}
+    closed = {unit.node for unit in graph.units if unit.name in dying}
+    reached: set[int] = set()
+    for node in graph.nodes:
+        fed = node.op == "input" or not reached.isdisjoint(node.inputs)
+        if fed and node.index not in closed:
+            reached.add(node.index)
+    return not reached.isdisjoint(graph.outputs)
 
 
 def _layer_before(graph: Graph, index: int) -> str:
@@ -129,13 +142,22 @@ def _cut(seen: Probe) -> str | None:
 
 
 def _cut_off(seen: Probe, own: Mapping[str, str], weights: Mapping[str, Weight]) -> tuple[str, ...]:
+    """Return the layers whose every way to an output is cut.
+
+    One with a free way to an output merely has no part in this loss: a second head beside it.
+    """
     graph = seen.graph
+    free = set(graph.outputs) & {node.index for node in graph.nodes if node.differentiable}
+    for node in reversed(graph.nodes):
+        if node.index in free:
+            free |= {i for i in node.inputs if graph.nodes[i].differentiable}
     found = []
     for unit in graph.units:
         weight = weights[own[unit.name]]
         if (
             weight.requires_grad
             and not weight.reached
+            and unit.node not in free
             and (unit.node in graph.used or seen.cut is not None)
         ):
             found.append(unit.name)

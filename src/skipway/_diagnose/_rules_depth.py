@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from .._numbers import count, prose
@@ -19,10 +20,38 @@ def vanishing(facts: Facts) -> Judgement | None:
     dying = facts.dying
     if facts.zero_started and any(math.isinf(layer.decades_lost) for layer in dying):
         return None
-    if not dying and not facts.weak_everywhere:
+    if facts.dying_beside or (not dying and not facts.weak_everywhere):
         return None
     if not dying:
         return _shrinking_together(facts)
+    return _judgement(facts)
+
+
+def vanishing_beside(facts: Facts) -> Judgement | None:
+    """Layers that the gradient does not reach beside a whole way, and whether they are missed."""
+    if not facts.dying_beside or all((each.silent or 0) >= limit.SILENT for each in facts.dying):
+        return None
+    tried = facts.tried
+    missed = tried is not None and (tried.held_out or 0.0) >= limit.CARRIED_OVER
+    judgement = _judgement(facts)
+    if missed:
+        return judgement
+    time = facts.through_time
+    finding = replace(
+        judgement.finding,
+        title="The first steps of time are forgotten" if time else "A branch gets no gradient",
+        remedy="None while the task does not need them. Otherwise a gated cell (LSTM, GRU) whose "
+        "forget gate starts open, or a skip across every two steps of time."
+        if time
+        else "None while the task does not need it. Otherwise start its weights larger.",
+        sure="Certain that the gradient does not reach them; another way gets a whole one.",
+        treatment="none",
+    )
+    return replace(judgement, main=False, finding=finding)
+
+
+def _judgement(facts: Facts) -> Judgement:
+    dying = facts.dying
     layer, single = facts.weakest, _single_layer(facts)
     names = tuple(each.name for each in sorted(dying, key=lambda each: each.elasticity))
     treatment = _treatment(facts, single)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from .._numbers import count
+from .._numbers import count, prose
 from .._results import Finding
+from . import _thresholds as limit
 from ._facts import Facts
 from ._judgement import Judgement
 from ._words import code, listed, percent, plural, span
@@ -96,17 +97,38 @@ def frozen(facts: Facts) -> Judgement | None:
     weights = sum(layer.weights for layer in facts.layers)
     fixed = sum(layer.weights for layer in facts.layers if layer.name in still)
     head_still = facts.layers[-1].name in still
-    main = fixed == weights or (head_still and fixed > weights / 2)
+    main = fixed == weights or (head_still and fixed > weights / 2) or _held_back(facts)
     if not main and not facts.unheld and not facts.frozen:
         return None
     return Judgement(
         _frozen_finding(facts, names, fixed, weights, main),
         headline="The weights that should learn are frozen.",
-        summary=f"{count(fixed)} of {count(weights)} weights cannot move, those of the last "
-        f"layer, {code(facts.layers[-1].name)}, among them. "
-        + (_why(facts) + " What is left cannot learn the task."),
-        place=facts.layers[-1].name,
+        summary=f"{count(fixed)} of {count(weights)} weights cannot move, those of "
+        + (f"the last layer, {code(names[-1])}," if head_still else f"{code(names[-1])}")
+        + f" among them. {_why(facts)} What is left cannot learn the task."
+        + _held_back_words(facts),
+        place=names[-1],
         main=main,
+    )
+
+
+def _held_back(facts: Facts) -> bool:
+    """Tell whether the loss falls when everything may learn, and only then."""
+    tried = facts.tried
+    if tried is None or tried.unfrozen is None:
+        return False
+    gain, own = tried.start - tried.unfrozen, tried.start - tried.end
+    falls = tried.unfrozen < facts.level - (1 - limit.STUCK) * abs(facts.level)
+    return falls and gain > 3 * own
+
+
+def _held_back_words(facts: Facts) -> str:
+    tried = facts.tried
+    if tried is None or tried.unfrozen is None or not _held_back(facts):
+        return ""
+    return (
+        f" On a copy, {plural(tried.steps, 'step')} take the loss from {prose(tried.start)} to "
+        f"{prose(tried.end)}; with everything free to learn, to {prose(tried.unfrozen)}."
     )
 
 

@@ -18,6 +18,8 @@ def dead_units(facts: Facts) -> Judgement | None:
     blocking = [
         layer for layer in dead if layer.elasticity == 0 or layer.decades_lost >= limit.FADING
     ]
+    if facts.arriving is not None and not facts.collapsed:
+        blocking = []  # the signal gets around them
     worst = max(dead, key=lambda layer: layer.silent or 0)
     names = tuple(layer.name for layer in dead)
     assert worst.silent is not None

@@ -7,7 +7,7 @@ import math
 from .._numbers import count, prose
 from .._results import Finding
 from . import _thresholds as limit
-from ._facts import Facts, Stepped, Tried
+from ._facts import Facts, Stepped, Tried, is_stuck
 from ._judgement import Judgement
 from ._words import code, percent, plural, rate, span
 
@@ -142,8 +142,8 @@ def learning_rate_too_large(facts: Facts) -> Judgement | None:
         return None
     if tried.best_rate is None or facts.step.planned < limit.SLOW:
         return None
-    stuck = tried.end > tried.start - (1 - limit.STUCK) * abs(tried.start)
-    if not stuck or tried.best_end > tried.start - (1 - limit.BETTER) * abs(tried.start):
+    good = facts.level - (1 - limit.BETTER) * abs(facts.level)
+    if not is_stuck(tried, facts.step, facts.level) or tried.best_end > min(good, tried.end):
         return None
     if tried.best_rate >= (facts.learning_rate or 0.0):
         return None

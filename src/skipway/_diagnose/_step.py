@@ -14,6 +14,16 @@ from torch.optim import Optimizer
 from .._trace._numbers_at import Numbers, norm, wide
 from ._facts import Stepped
 
+_RESCALING = (
+    torch.optim.Adam,
+    torch.optim.Adamax,
+    torch.optim.NAdam,
+    torch.optim.RAdam,
+    torch.optim.RMSprop,
+    torch.optim.Adagrad,
+    torch.optim.Adadelta,
+)
+
 
 @dataclass(frozen=True)
 class Move:
@@ -27,7 +37,8 @@ class Move:
         step: `||dW||`.
         progress: `-<dL/dW, dW>`, not yet divided by the loss.
         planned: the same of the step as it would be in float64.
-        decay: size of weight decay's part of that step.
+        decay: size of weight decay's part of that step; where the optimizer rescales what it
+            is given (Adam), of what it is given.
         plain: size of the rest.
     """
 
@@ -60,9 +71,12 @@ def take_step(
     bare = (
         _step_on_copy(before, optimizer, gradients, exact=True, decay=False)[0] if decays else exact
     )
+    added = _added_decay(optimizer)
     numbers = Numbers()
     for index, (name, weight) in enumerate(before.items()):
         _compare(numbers, index, weight, gradients.get(name), (real[name], exact[name], bare[name]))
+        if id(weight) in added:
+            _compare_decay(numbers, index, weight, gradients.get(name), added[id(weight)])
     _measure_epsilon(numbers, used)
     read = numbers.resolve()
     moves = {name: _move(read, i, p.numel()) for i, (name, p) in enumerate(before.items())}
@@ -143,6 +157,29 @@ def _compare(
     numbers.put("planned", index, -(slope * exact).sum())
     numbers.put("decay", index, norm(exact - bare))
     numbers.put("plain", index, norm(bare))
+
+
+def _added_decay(optimizer: Optimizer) -> dict[int, float]:
+    """Return, by id of the parameter, the decay that is added to a gradient before it is rescaled.
+
+    Adam and its like bring every step to one size, so that the step itself does not show how much
+    of its direction is decay's; what goes into it does.
+    """
+    own = isinstance(optimizer, _RESCALING) and not isinstance(optimizer, torch.optim.AdamW)
+    return {
+        id(parameter): float(group["weight_decay"])
+        for group in optimizer.param_groups
+        if own and group.get("weight_decay") and not group.get("decoupled_weight_decay")
+        for parameter in group["params"]
+    }
+
+
+def _compare_decay(
+    numbers: Numbers, index: int, weight: Tensor, gradient: Tensor | None, decay: float
+) -> None:
+    slope = torch.zeros_like(weight) if gradient is None else _dense(gradient)
+    numbers.put("decay", index, decay * norm(weight))
+    numbers.put("plain", index, norm(slope))
 
 
 def _dense(gradient: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from .._trace._untouched import random_state
 from . import _thresholds as limit
 from ._chance import best_constant_loss
 from ._dependence import dependence
-from ._facts import Facts, Stepped, Tried
+from ._facts import Facts, Stepped, Tried, is_stuck
 from ._measure import read_layers
 from ._step import Move, summed, take_step
 from ._trial import search_rate, try_steps
@@ -176,7 +176,7 @@ class Task:
         if self.optimizer is None or facts.step is None or self.steps < 1:
             return facts
         try:
-            tried = self._try(self.optimizer, facts.step)
+            tried = self._try(self.optimizer, facts.step, facts)
             tried = self._test_labels(self.optimizer, tried, facts)
         except Exception as error:
             # A model that cannot be copied is still diagnosed, from one step.
@@ -186,7 +186,7 @@ class Task:
             return facts
         return replace(facts, tried=tried)
 
-    def _try(self, optimizer: Optimizer, step: Stepped) -> Tried:
+    def _try(self, optimizer: Optimizer, step: Stepped, facts: Facts) -> Tried:
         count = self.steps
         losses, _ = try_steps(self.model, optimizer, self.evaluate, count)
         if step.planned > limit.FAST or losses[-1] > losses[0]:
@@ -194,7 +194,10 @@ class Task:
             count *= 4
             losses, _ = try_steps(self.model, optimizer, self.evaluate, count)
         tried = Tried(start=losses[0], end=losses[-1], steps=count)
-        slow, stuck = step.planned < limit.SLOW, losses[-1] > limit.STUCK * losses[0]
+        slow, stuck = step.planned < limit.SLOW, is_stuck(tried, step, facts.level)
+        if stuck and (facts.frozen or facts.unheld):
+            free, _ = try_steps(self.model, optimizer, self.evaluate, count, unfrozen=True)
+            tried = replace(tried, unfrozen=free[-1])
         if step.planned <= 0 or not (slow or stuck):
             return tried
         aim = limit.GOOD / step.planned
@@ -207,7 +210,7 @@ class Task:
         inputs, targets = self.batch
         value = dependence(inputs, targets)
         tried = replace(tried, dependence=value)
-        if value < limit.INDEPENDENT:
+        if value < limit.INDEPENDENT and not facts.dying_beside:
             return tried
         half = self.size // 2
         first, second = (

@@ -41,11 +41,11 @@ SILENT = 0.9
 SATURATED = 0.7
 
 # What differs between samples as a share of the signal; healthy networks keep above 0.1.
-COLLAPSED = 1e-3
+COLLAPSED = 1e-2
 
 # Fraction of the loss that one step removes, to first order. Trial: healthy trainings lie between
 # 10^-2.4 and 10^-0.5; learning rates too small from 10^-3.2 down; too large from 10^-0.1 up.
-SLOW = 10**-2.8
+SLOW = 1e-3
 FAST = 10**-0.1
 # Between this and SLOW a step is small, yet it learns where it is not rounded away.
 TOO_SLOW = 10**-3.2
@@ -76,6 +76,6 @@ NEARLY_SOLVED = 0.1
 # a permutation test of dependence finds none (p above), and what the network learns from one
 # half of the batch takes nothing off the loss of the other.
 ENOUGH_SAMPLES = 64
-INDEPENDENT = 0.2
+INDEPENDENT = 0.02
 LEARNED = 0.9
 CARRIED_OVER = 0.98

@@ -25,6 +25,7 @@ def try_steps(
     *,
     factor: float = 1.0,
     also: Evaluate | None = None,
+    unfrozen: bool = False,
 ) -> tuple[list[float], list[float]]:
     """Train a copy and return the loss before every step and after the last one.
 
@@ -35,12 +36,16 @@ def try_steps(
         steps: how many.
         factor: of the optimizer's learning rate.
         also: another loss to follow, without a gradient.
+        unfrozen: every parameter learns, also those that are frozen or that the optimizer does
+            not hold.
 
     Returns:
         The losses of `evaluate` and of `also`. Both end early, with `inf`, where the loss stops
         being finite.
     """
     clone, twin = _twins(model, optimizer)
+    if unfrozen:
+        _unfreeze(clone, twin)
     for group in twin.param_groups:
         group["lr"] = group["lr"] * factor
     losses: list[float] = []
@@ -87,6 +92,15 @@ def _round_number(rate: float) -> float:
     if part < 0.25:
         return float(f"1e{exponent}")
     return float(f"3e{exponent}") if part < 0.75 else float(f"1e{exponent + 1}")
+
+
+def _unfreeze(model: nn.Module, optimizer: Optimizer) -> None:
+    model.requires_grad_(True)
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    others = [p for p in model.parameters() if id(p) not in held]
+    if others:
+        like = {k: v for k, v in optimizer.param_groups[0].items() if k != "params"}
+        optimizer.add_param_group({**like, "params": others})
 
 
 def _finite(loss: Tensor) -> float:

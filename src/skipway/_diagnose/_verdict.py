@@ -31,6 +31,7 @@ AFTER_TRIAL: tuple[Rule, ...] = (
     step.precision,
     step.learning_rate_too_small,
     step.weight_decay,
+    depth.vanishing_beside,
     data.no_signal,
 )
 # What the cause on the left brings along.
@@ -52,8 +53,20 @@ def first_look(facts: Facts) -> list[Judgement]:
     return [each for rule in BEFORE_TRIAL if (each := rule(facts)) is not None]
 
 
+def more_to_try(facts: Facts, found: list[Judgement]) -> bool:
+    """Tell whether a few steps on a copy could say more.
+
+    Where something is frozen they can say whether that holds the rest back.
+    """
+    main = next((each.finding.cause for each in found if each.main), None)
+    held_back = bool(facts.frozen or facts.unheld) and main not in (*_ALONE, "frozen")
+    return main is None or held_back
+
+
 def last_look(facts: Facts, found: list[Judgement]) -> list[Judgement]:
     """Return all judgements, the main one first."""
+    if facts.tried is not None:
+        found = first_look(facts)  # what was tried tells more about these too
     blocked = any(each.main for each in found)
     rules = (step.precision,) if blocked else AFTER_TRIAL
     found = found + [each for rule in rules if (each := rule(facts)) is not None]
