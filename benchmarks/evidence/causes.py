@@ -2,8 +2,9 @@
 
 Every patient of tests/causes is trained as it is and with each of its interventions, from three
 seeds. An intervention works where the median of the three test losses ends below the patient's goal
-(a part of the loss of the best constant answer). The patient's cause is the one that the
-intervention which works best speaks for; the causes of others that work too hold as well.
+(a part of the loss of the best constant answer). The patient's cause is the one that the first
+intervention which works speaks for; where others work that speak for another cause, that one holds
+too (column `also`).
 
 Every training is a row of causes_trainings.csv; causes.csv has the causes. Only what has changed
 since is trained again.
@@ -84,23 +85,18 @@ def _train(patient: Patient, cure: str, seed: int) -> tuple[float, float]:
     treated = patient.case(cure) if cure else case
     if cure:
         fresh, fresh_optimizer = start(treated, seed)
-        if patient.before and _fits(fresh, model):
+        if patient.before and cure != "started again":
             fresh.load_state_dict(model.state_dict())
         model, optimizer = fresh, fresh_optimizer
-    train(treated, model, optimizer, seed, patient.steps - (0 if cure else patient.before))
+    train(treated, model, optimizer, seed, patient.steps - patient.before)
     return before, skill(treated, model)
-
-
-def _fits(model: torch.nn.Module, other: torch.nn.Module) -> bool:
-    mine, others = model.state_dict(), other.state_dict()
-    return {k: v.shape for k, v in mine.items()} == {k: v.shape for k, v in others.items()}
 
 
 def established(patient: Patient, rows: Sequence[Row]) -> Row:
     """Return the cause that the trainings of a patient establish."""
     own = {row["intervention"]: row for row in rows if row["patient"] == patient.name}
     ends = {name: _median(row) for name, row in own.items()}
-    works = sorted((n for n in ends if ends[n] <= patient.goal), key=ends.__getitem__)
+    works = [name for name in ends if ends[name] <= patient.goal]
     before = float(own["none"]["before"])
     if before <= SOLVED:
         causes, trains = ["solved"], "yes"

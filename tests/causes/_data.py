@@ -28,7 +28,7 @@ def waves() -> tuple[Pair, Pair]:
     inputs = torch.randn(1500, 16, generator=generator)
     mix = torch.randn(16, 2, generator=generator) / 4
     noise = 0.1 * torch.randn(1500, 2, generator=generator)
-    targets = torch.sin(2 * inputs @ mix) + noise
+    targets = torch.sin(1.2 * inputs @ mix) + noise
     return (inputs[500:], targets[500:]), (inputs[:500], targets[:500])
 
 

@@ -31,8 +31,13 @@ PATIENTS = [
     Patient(
         name="sigmoid-10",
         family=mlp,
-        settings={"depth": 10, "act": "sigmoid", "gain": 1.0, "rate": 0.1},
-        cures={"skips": {"skips": True}, "larger start": {"gain": 5.0, "bias": -2.5}, **_RATES},
+        settings={"depth": 10, "act": "sigmoid", "gain": 1.0, "rate": 0.3},
+        cures={
+            "skips": {"skips": True},
+            "larger rate": {"rate": 3.0},
+            "smaller rate": {"rate": 0.01},
+        },
+        steps=400,
     ),
     Patient(
         name="linear-20-small-start",
@@ -44,7 +49,7 @@ PATIENTS = [
         name="gelu-30-small-start",
         family=mlp,
         settings={"depth": 30, "act": "gelu", "gain": 1.0, "rate": 0.05},
-        cures={"skips": {"skips": True}, "larger start": {"gain": 1.6}, **_RATES},
+        cures={"skips": {"skips": True}, "larger start": {"gain": 1.8}, **_RATES},
     ),
     Patient(
         name="adam-hides-it",

@@ -41,8 +41,8 @@ PATIENTS = [
     ),
     Patient(
         name="linear-12-large-start",
-        family=regression,
-        settings={"depth": 12, "act": "none", "gain": 3.0, "rate": 0.01},
+        family=mlp,
+        settings={"depth": 12, "act": "none", "gain": 3.0, "rate": 0.02},
         cures={
             "smaller start": {"gain": 1.0},
             "smaller rate": {"rate": 1e-5},
@@ -52,13 +52,14 @@ PATIENTS = [
     Patient(
         name="resnet-unscaled-without-norm",
         family=resnet,
-        settings={"blocks": 10, "norm": False, "gain": 2.5, "rate": 0.05, "batch": 32},
+        settings={"blocks": 6, "norm": False, "gain": 3.0, "rate": 0.05, "batch": 32},
         cures={
-            "smaller start": {"gain": 0.7},
+            "smaller start": {"gain": 1.0},
+            "scaled branches": {"branch": 0.05},
             "smaller rate": {"rate": 1e-4},
             "even smaller rate": {"rate": 1e-7},
         },
-        steps=100,
+        steps=300,
     ),
     # --- it sits on flat ends ------------------------------------------------------------------
     Patient(
@@ -66,6 +67,7 @@ PATIENTS = [
         family=mlp,
         settings={"depth": 3, "act": "tanh", "gain": 60.0, "rate": 0.1},
         cures={"start off the flat ends": {"gain": 1.0}, **_RATES},
+        goal=0.4,
     ),
     Patient(
         name="sigmoid-3-saturated-by-biases",
@@ -86,12 +88,13 @@ PATIENTS = [
     Patient(
         name="sigmoid-2-large-start",
         family=mlp,
-        settings={"depth": 2, "act": "sigmoid", "gain": 200.0, "rate": 0.3},
+        settings={"depth": 2, "act": "sigmoid", "gain": 200.0, "rate": 1.0},
         cures={
-            "start off the flat ends": {"gain": 3.0},
-            "larger rate": {"rate": 3.0},
-            "smaller rate": {"rate": 0.01},
+            "start off the flat ends": {"gain": 5.0},
+            "larger rate": {"rate": 10.0},
+            "smaller rate": {"rate": 0.03},
         },
+        goal=0.4,
     ),
     # --- units are dead ------------------------------------------------------------------------
     Patient(
@@ -108,8 +111,13 @@ PATIENTS = [
         name="relu-killed-by-a-large-rate",
         family=mlp,
         settings={"depth": 3, "optimizer": "adam", "rate": 0.3},
-        cures={"leaky units": {"act": "leaky"}, "smaller rate": {"rate": 1e-3}},
+        cures={
+            "started again": {"rate": 3e-3},
+            "smaller rate": {"rate": 3e-3},
+            "larger rate": {"rate": 3.0},
+        },
         before=60,
+        steps=260,
     ),
     Patient(
         name="unet-biases-below-zero",

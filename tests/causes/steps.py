@@ -166,10 +166,14 @@ PATIENTS = [
     Patient(
         name="sgd-decay-found-late",
         family=mlp,
-        settings={"rate": 0.05, "decay": 3.0},
-        cures={"decay off": {"decay": 0.0}, "larger rate": {"rate": 0.3}},
-        before=15,
-        steps=215,
+        settings={"rate": 0.1, "decay": 1.5},
+        cures={
+            "decay off": {"decay": 0.0},
+            "larger rate": {"rate": 0.6},
+            "smaller rate": {"rate": 0.01},
+        },
+        before=4,
+        steps=204,
     ),
     # --- rounded away --------------------------------------------------------------------------
     Patient(

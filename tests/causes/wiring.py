@@ -22,7 +22,13 @@ PATIENTS = [
     Patient(
         name="all-frozen-but-the-stem",
         family=mlp,
-        settings={"depth": 4, "act": "tanh", "gain": 0.5, "frozen": ("hidden", "head")},
+        settings={
+            "depth": 4,
+            "act": "tanh",
+            "gain": 0.8,
+            "rate": 0.3,
+            "frozen": ("hidden", "head"),
+        },
         cures={"unfrozen": {"frozen": ()}, "larger start": {"gain": 1.0}, **_RATES},
     ),
     Patient(
@@ -47,8 +53,20 @@ PATIENTS = [
     Patient(
         name="frozen-layers-without-a-signal",
         family=mlp,
-        settings={"depth": 10, "gain": None, "bias": None, "frozen": ("stem", "hidden")},
-        cures={"unfrozen": {"frozen": (), "gain": 2**0.5, "bias": 0.0}, **_RATES},
+        settings={
+            "depth": 10,
+            "gain": None,
+            "bias": None,
+            "frozen": ("stem", "hidden"),
+            "rate": 0.5,
+        },
+        cures={
+            "unfrozen": {"frozen": ()},
+            "spread-out start": {"gain": 2**0.5, "bias": 0.0},
+            "larger rate": {"rate": 5.0},
+            "smaller rate": {"rate": 0.01},
+        },
+        steps=400,
     ),
     # --- detached ------------------------------------------------------------------------------
     Patient(

@@ -189,13 +189,14 @@ class Task:
     def _try(self, optimizer: Optimizer, step: Stepped, facts: Facts) -> Tried:
         count = self.steps
         losses, _ = try_steps(self.model, optimizer, self.evaluate, count)
-        if step.planned > limit.FAST or losses[-1] > losses[0]:
+        held_back = bool(facts.frozen or facts.unheld)
+        if step.planned > limit.FAST or losses[-1] > losses[0] or held_back:
             # Many a good training jumps at first; only one that stays up there jumps too far.
             count *= 4
             losses, _ = try_steps(self.model, optimizer, self.evaluate, count)
         tried = Tried(start=losses[0], end=losses[-1], steps=count)
         slow, stuck = step.planned < limit.SLOW, is_stuck(tried, step, facts.level)
-        if stuck and (facts.frozen or facts.unheld):
+        if stuck and held_back:
             free, _ = try_steps(self.model, optimizer, self.evaluate, count, unfrozen=True)
             tried = replace(tried, unfrozen=free[-1])
         if step.planned <= 0 or not (slow or stuck):

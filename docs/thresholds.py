@@ -1,0 +1,114 @@
+"""Draw docs/thresholds.png from the readings: `python docs/thresholds.py`.
+
+For each threshold: what was read of the patients that train as they are, and of those that have the
+illness which the threshold is for (benchmarks/evidence/readings.csv, seeds as separate dots).
+"""
+
+from __future__ import annotations
+
+import csv
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+from skipway._diagnose import _thresholds as limit
+
+HERE = Path(__file__).parent
+READINGS = HERE.parent / "benchmarks" / "evidence" / "readings.csv"
+WELL, SICK, INK = "#2a7f62", "#c2452d", "#333333"
+Row = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """One panel: a column of the readings, the limit, and the illness that lies beyond it."""
+
+    column: str
+    value: float
+    cause: str
+    words: str
+    above: bool
+    low: float
+    high: float
+    linear: bool = False
+
+
+PANELS = [
+    Threshold("decades lost", limit.DYING, "vanishing",
+              "decades of elasticity lost on the way back", True, 0, 30, True),
+    Threshold("lowest elasticity", limit.WEAK, "vanishing",
+              "lowest elasticity", False, 1e-20, 1e3),
+    Threshold("highest elasticity", limit.EXPLODING, "exploding",
+              "highest elasticity", True, 1e-2, 1e6),
+    Threshold("growth", limit.GROWTH, "exploding",
+              "growth of the signal, first to last layer", True, 1e-2, 1e6),
+    Threshold("skill", limit.MISSCALED, "exploding",
+              "loss over that of a constant answer", True, 1e-4, 1e8),
+    Threshold("silent", limit.SILENT, "dead-units",
+              "largest share of a layer's units that are off", True, 0, 1, True),
+    Threshold("saturated", limit.SATURATED, "saturation",
+              "largest share of a layer's values on flat ends", True, 0, 1, True),
+    Threshold("arriving", limit.COLLAPSED, "collapsed-signal",
+              "what differs between samples, at the last layer", False, 1e-8, 1),
+    Threshold("planned", limit.SLOW, "lr-too-small",
+              "part of the loss that one step removes", False, 1e-9, 1e3),
+    Threshold("end", limit.STUCK, "lr-too-large",
+              "loss after the steps tried, over that before or a constant's", True, 0, 2, True),
+    Threshold("lost", limit.LOST, "precision",
+              "share of updates lost to rounding", True, 0, 1, True),
+    Threshold("decay", limit.DECAY, "weight-decay",
+              "weight decay over gradient", True, 1e-4, 1e3),
+    Threshold("skill", limit.SOLVED, "solved",
+              "loss over that of a constant answer", False, 1e-4, 1e8),
+    Threshold("held out", limit.CARRIED_OVER, "no-signal",
+              "loss of the other half of the batch, at best", True, 0, 1.5, True),
+]  # fmt: skip
+
+
+def main() -> None:
+    """Draw all panels into one picture."""
+    with READINGS.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    random.seed(0)
+    figure, panels = plt.subplots(7, 2, figsize=(11, 12))
+    for panel, threshold in zip(panels.T.flat, PANELS, strict=True):
+        _draw(panel, threshold, rows)
+    figure.tight_layout(h_pad=1.2)
+    figure.savefig(HERE / "thresholds.png", dpi=110)
+
+
+def _draw(panel: Axes, threshold: Threshold, rows: list[Row]) -> None:
+    well = [row for row in rows if row["trains"] == "yes" and row["cause"] != threshold.cause]
+    sick = [row for row in rows if row["cause"] == threshold.cause]
+    for height, group, colour in ((1, well, WELL), (0, sick, SICK)):
+        values = [_clipped(row[threshold.column], threshold) for row in group]
+        values = [value for value in values if value is not None]
+        heights = [height + random.uniform(-0.25, 0.25) for _ in values]
+        panel.plot(values, heights, "o", color=colour, markersize=3.5, alpha=0.55, mew=0)
+    panel.axvline(threshold.value, color=INK, linewidth=1)
+    panel.set_xscale("linear" if threshold.linear else "log")
+    margin = 0.02 * (threshold.high - threshold.low) if threshold.linear else 0
+    panel.set_xlim(threshold.low - margin, threshold.high + margin)
+    panel.set_ylim(-0.6, 1.6)
+    panel.set_yticks([0, 1], [threshold.cause, "trains"])
+    panel.set_title(f"{threshold.words}: {threshold.value:.2g}", fontsize=9, loc="left")
+    panel.tick_params(labelsize=8)
+    for side in ("top", "right", "left"):
+        panel.spines[side].set_visible(False)
+
+
+def _clipped(text: str, threshold: Threshold) -> float | None:
+    """Return the value, drawn at the edge where it lies outside the panel."""
+    if not text or text == "nan":
+        return None
+    return min(max(float(text), threshold.low), threshold.high)
+
+
+if __name__ == "__main__":
+    main()
