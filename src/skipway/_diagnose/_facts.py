@@ -35,7 +35,8 @@ class Tried:
 
     Attributes:
         start: loss before.
-        end: loss after, `inf` where it became non-finite.
+        end: loss after, `inf` where it became non-finite; the mean of the last steps where more
+            were taken than at another rate, for a loss that jumps.
         steps: how many.
         best_rate: the learning rate, of those tried beside the optimizer's own, with the lowest
             end.
@@ -60,13 +61,9 @@ class Tried:
     unfrozen: float | None = None
 
 
-def is_stuck(tried: Tried, step: Stepped, level: float) -> bool:
-    """Tell whether the steps tried leave the loss at `level`, where it began or a constant is.
-
-    A step that would take all of the loss away must show more for it than another.
-    """
-    left = limit.BETTER if step.planned > limit.FAST else limit.STUCK
-    return not tried.end <= level - (1 - left) * abs(level)
+def is_stuck(tried: Tried, level: float) -> bool:
+    """Tell whether the steps tried leave the loss at `level`, where it began or a constant is."""
+    return not tried.end <= level - (1 - limit.STUCK) * abs(level)
 
 
 @dataclass(frozen=True)

@@ -142,8 +142,7 @@ def learning_rate_too_large(facts: Facts) -> Judgement | None:
         return None
     if tried.best_rate is None or facts.step.planned < limit.SLOW:
         return None
-    good = facts.level - (1 - limit.BETTER) * abs(facts.level)
-    if not is_stuck(tried, facts.step, facts.level) or tried.best_end > min(good, tried.end):
+    if not _overshoots(tried, facts.level):
         return None
     if tried.best_rate >= (facts.learning_rate or 0.0):
         return None
@@ -169,6 +168,15 @@ def learning_rate_too_large(facts: Facts) -> Judgement | None:
         f"At {rate(tried.best_rate)} the loss falls.",
         place=facts.layers[-1].name,
     )
+
+
+def _overshoots(tried: Tried, level: float) -> bool:
+    """Tell whether a smaller rate does better, even where it was given fewer steps."""
+    if tried.steps > tried.best_steps:
+        margin = (1 - limit.STUCK) * abs(level)
+        return tried.best_end < level and tried.end > tried.best_end + margin
+    good = level - (1 - limit.BETTER) * abs(level)
+    return is_stuck(tried, level) and tried.best_end <= good
 
 
 def weight_decay(facts: Facts) -> Judgement | None:

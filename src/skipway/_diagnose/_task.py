@@ -190,16 +190,18 @@ class Task:
         count = self.steps
         losses, _ = try_steps(self.model, optimizer, self.evaluate, count)
         held_back = bool(facts.frozen or facts.unheld)
-        if step.planned > limit.FAST or losses[-1] > losses[0] or held_back:
+        jumps = step.planned > limit.FAST or losses[-1] > losses[0]
+        if jumps or held_back:
             # Many a good training jumps at first; only one that stays up there jumps too far.
             count *= 4
             losses, _ = try_steps(self.model, optimizer, self.evaluate, count)
-        tried = Tried(start=losses[0], end=losses[-1], steps=count)
-        slow, stuck = step.planned < limit.SLOW, is_stuck(tried, step, facts.level)
+        last = losses[-self.steps :] if count > self.steps else losses[-1:]
+        tried = Tried(start=losses[0], end=sum(last) / len(last), steps=count)
+        slow, stuck = step.planned < limit.SLOW, is_stuck(tried, facts.level)
         if stuck and held_back:
             free, _ = try_steps(self.model, optimizer, self.evaluate, count, unfrozen=True)
             tried = replace(tried, unfrozen=free[-1])
-        if step.planned <= 0 or not (slow or stuck):
+        if step.planned <= 0 or not (slow or stuck or jumps):
             return tried
         aim = limit.GOOD / step.planned
         rate, end = search_rate(self.model, optimizer, self.evaluate, self.steps, aim)

@@ -46,7 +46,7 @@ COLLAPSED = 1e-2
 # Fraction of the loss that one step removes, to first order. Trial: healthy trainings lie between
 # 10^-2.4 and 10^-0.5; learning rates too small from 10^-3.2 down; too large from 10^-0.1 up.
 SLOW = 1e-3
-FAST = 10**-0.1
+FAST = 10**-0.5
 # Between this and SLOW a step is small, yet it learns where it is not rounded away.
 TOO_SLOW = 10**-3.2
 # A loss that is still above this part of where it began, after forty steps on one batch.
