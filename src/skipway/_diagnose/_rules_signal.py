@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .._numbers import count, prose
-from .._results import Finding
+from .._results import Finding, LayerReading
 from . import _thresholds as limit
 from ._facts import Facts
 from ._judgement import Judgement
@@ -114,20 +116,45 @@ def collapsed_signal(facts: Facts) -> Judgement | None:
 
 
 def exploding(facts: Facts) -> Judgement | None:
-    """Signal or gradient grow from layer to layer."""
+    """Signal or gradient grow from layer to layer, beyond doubt."""
+    if _forward(facts) or _steepest(facts).weight_elasticity > limit.SURELY_EXPLODING:
+        return _exploding(facts)
+    return None
+
+
+def growing(facts: Facts) -> Judgement | None:
+    """The gradient grows on its way back, so far that a few steps have to tell."""
+    size = _steepest(facts).weight_elasticity
+    if _forward(facts) or not limit.EXPLODING < size <= limit.SURELY_EXPLODING:
+        return None
+    tried = facts.tried
+    if tried is None:
+        found = _exploding(facts)
+        sure = "Suspected. Some networks train with such slopes; no step was tried."
+        return found and replace(found, finding=replace(found.finding, sure=sure), main=False)
+    learns = min(tried.end, tried.best_end) <= limit.BETTER * tried.start
+    return None if learns else _exploding(facts)
+
+
+def _forward(facts: Facts) -> bool:
+    return facts.growth > limit.GROWTH and (facts.skill or 0) > limit.MISSCALED
+
+
+def _steepest(facts: Facts) -> LayerReading:
+    return max(facts.layers, key=lambda layer: layer.weight_elasticity)
+
+
+def _exploding(facts: Facts) -> Judgement | None:
     if facts.relative or (facts.skill is not None and facts.skill < limit.NEARLY_SOLVED):
         return None
-    top = max(facts.layers, key=lambda layer: layer.elasticity)
-    forward = facts.growth > limit.GROWTH and (facts.skill or 0) > limit.MISSCALED
-    if not forward and top.elasticity <= limit.EXPLODING:
-        return None
+    top, forward = _steepest(facts), _forward(facts)
     evidence = (
         f"The signal grows {prose(facts.growth)} times from {code(facts.layers[0].name)} to "
         f"{code(facts.layers[-1].name)}, and the loss is {prose(facts.skill or 0)} times that of "
         "a constant answer."
         if forward
-        else f"A change of 1 % at {code(top.name)} would change the loss by "
-        f"{prose(top.elasticity)} %."
+        else f"A change of the weights of {code(top.name)} by 1 % would change the loss by "
+        f"{prose(top.weight_elasticity)} %."
     )
     return Judgement(
         Finding(

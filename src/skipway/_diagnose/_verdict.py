@@ -27,6 +27,7 @@ BEFORE_TRIAL: tuple[Rule, ...] = (
 )
 AFTER_TRIAL: tuple[Rule, ...] = (
     step.learning_rate_too_large,
+    signal.growing,
     data.solved,
     step.precision,
     step.learning_rate_too_small,
