@@ -73,7 +73,7 @@ def test_it_starts_as_the_residual_network_of_the_same_layers() -> None:
 
 def test_a_block_ends_where_the_width_changes_or_it_grows_too_long() -> None:
     widths = [4, 8, 8, 8, 8, 8, 12, 12, 12, 12, 12, 3]
-    layers = [m for a, b in pairwise(widths) for m in (nn.Linear(a, b), nn.Tanh())]  # fmt: skip
+    layers = [m for a, b in pairwise(widths) for m in (nn.Linear(a, b), nn.Tanh())]
     net, x = nn.Sequential(*layers[:-1]), torch.randn(3, 4)
     plan = rewire(net, x, how="dense").plan
     found = [(s.source, s.destination, s.merge) for s in plan.skips]
@@ -100,8 +100,9 @@ def test_copies_are_the_same_and_apart(kind: type[Plain]) -> None:
             parameter.zero_()
     for each in copies:
         torch.testing.assert_close(each(x), expected, rtol=0, atol=0)
-        kept = [v for m in each.modules() for v in vars(m).values() if isinstance(v, (list, Tensor))]  # fmt: skip  # noqa: E501
-        assert not any(isinstance(t, Tensor) for v in kept for t in (v if isinstance(v, list) else [v]))  # fmt: skip  # noqa: E501
+        kept = [value for m in each.modules() for value in vars(m).values()]
+        listed = [each for value in kept if isinstance(value, list) for each in value]
+        assert not any(isinstance(value, Tensor) for value in [*kept, *listed])
 
 
 def test_it_compiles_whole_and_exports() -> None:

@@ -12,6 +12,7 @@ from ._change import Change, Hooks, Part
 from ._edits import Join
 from ._hookable import check_hookable
 from ._overwritten import is_overwritten
+from ._places import between
 from ._placing import Placed
 from ._reading import Reading
 from ._relay import Relay
@@ -29,6 +30,12 @@ class AddedSkip(Change):
     def scope(self) -> str:
         """Return the path of the module that calls both layers."""
         return self.placed.source.scope
+
+    @property
+    def inlined(self) -> frozenset[str]:
+        """Return the modules between the forward that sees both ends and the ends."""
+        source, destination = self.placed.source, self.placed.destination
+        return frozenset((*between(source), *between(destination)))
 
     @property
     def order(self) -> tuple[int, ...]:
@@ -71,8 +78,13 @@ class AddedSkip(Change):
             fuse=own.get("fuse"),
             scale=self.placed.skip.branch_scale,
             clone=self.clone,
+            items=(source.item, destination.item),
         )
-        relay.attach(result.get_submodule(source.child), result.get_submodule(destination.child))
+        relay.attach(
+            result.get_submodule(source.child),
+            result.get_submodule(destination.child),
+            before=source.is_input,
+        )
         return Hooks(relay, self._described(names))
 
     @property
@@ -84,10 +96,11 @@ class AddedSkip(Change):
 
     def _described(self, names: Sequence[str]) -> tuple[str, ...]:
         inside = len(self.scope) + 1 if self.scope else 0
-        source = self.placed.source.child[inside:]
+        source = self.placed.source.child[inside:] or self.scope
+        where = "what comes into" if self.placed.source.is_input else "after"
         destination = self.placed.destination.child[inside:]
         merged = self._merge(names).format(skip="skip", x="x")
         return (
-            f"skip = x{'.clone()' if self.clone else ''}  # after {source}",
+            f"skip = x{'.clone()' if self.clone else ''}  # {where} {source}",
             f"x = {merged}  # after {destination}",
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,6 +57,11 @@ class Change(abc.ABC):
         """Return the path of the module whose forward changes."""
 
     @property
+    def inlined(self) -> frozenset[str]:
+        """Return the modules inside the scope whose forward has to be written into its own."""
+        return frozenset()
+
+    @property
     @abc.abstractmethod
     def order(self) -> tuple[int, ...]:
         """Return where in the run it happens: hooks are attached in this order."""
@@ -90,9 +95,16 @@ class Change(abc.ABC):
         """
 
 
-def grouped(changes: Sequence[Change]) -> Mapping[str, list[Change]]:
-    """Return the changes of each scope, in the order in which they happen."""
+def grouped(changes: Sequence[Change]) -> dict[str, list[Change]]:
+    """Return the changes of each scope, in the order in which they happen.
+
+    What changes the forward of a module that is written into another one belongs to the latter.
+    """
+    into = {path: change.scope for change in changes for path in change.inlined}
     groups: dict[str, list[Change]] = {}
     for change in sorted(changes, key=lambda each: each.order):
-        groups.setdefault(change.scope, []).append(change)
+        scope = change.scope
+        while scope in into:
+            scope = into[scope]
+        groups.setdefault(scope, []).append(change)
     return groups

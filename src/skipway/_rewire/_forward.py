@@ -44,15 +44,21 @@ class Forward:
     signature: inspect.Signature
 
 
-def read_forward(scope: nn.Module) -> Forward:
+def read_forward(scope: nn.Module, inlined: frozenset[str] = frozenset()) -> Forward:
     """Read the forward of `scope`, which is not changed.
+
+    Args:
+        scope: the module.
+        inlined: paths inside of it whose own calls are read too, instead of their call.
 
     Raises:
         UnreadableError: what would be written is not surely what the forward does.
     """
     _check_kind(scope)
+    for path in inlined:
+        _check_inlined(scope.get_submodule(path), path)
     signature = _signature(scope)
-    training, evaluation = _trace(scope, True), _trace(scope, False)
+    training, evaluation = _trace(scope, True, inlined), _trace(scope, False, inlined)
     if _checkpoints(scope) and not any(node.target is checkpoint for node in training):
         raise UnreadableError("it checkpoints activations, which fx would drop")
     pairs = tuple(zip(training, evaluation, strict=False))
@@ -73,6 +79,14 @@ def _check_kind(scope: nn.Module) -> None:
     for code in _codes(type(scope)):
         if any("WITH" in step.opname for step in dis.get_instructions(code)):
             raise UnreadableError("it holds a `with` block, which fx would drop")
+
+
+def _check_inlined(module: nn.Module, path: str) -> None:
+    _check_kind(module)
+    if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
+        raise UnreadableError(f"the hooks of `{path}` would not be called any more")
+    if _checkpoints(module) or any("training" in code.co_names for code in _codes(type(module))):
+        raise UnreadableError(f"`{path}` checkpoints, or looks at its mode")
 
 
 def _checkpoints(scope: nn.Module) -> bool:
@@ -110,12 +124,13 @@ def _signature(scope: nn.Module) -> inspect.Signature:
 class _Tracer(fx.Tracer):
     proxy_buffer_attributes = True
 
-    def __init__(self) -> None:
+    def __init__(self, inlined: frozenset[str] = frozenset()) -> None:
         # By itself fx cannot follow `torch.zeros(x.shape[0], 8)`, the start of most recurrent
         # nets: these functions take no stand-in as a size, so they are wrapped while it traces.
         # Inside a checkpoint fx would go on and forget that there was one.
         super().__init__(autowrap_functions=(*_CONSTRUCTORS, checkpoint))
         self._autowrap_search += [torch, torch.utils.checkpoint]
+        self.inlined = inlined
 
     def create_arg(self, a: Any) -> Any:
         if isinstance(a, nn.Module):  # what a checkpoint is told to call
@@ -123,22 +138,23 @@ class _Tracer(fx.Tracer):
         return super().create_arg(a)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return True
+        return module_qualified_name not in self.inlined
 
 
-def _trace(scope: nn.Module, training: bool) -> list[fx.Node]:
+def _trace(scope: nn.Module, training: bool, inlined: frozenset[str]) -> list[fx.Node]:
     twin = copy.deepcopy(scope).train(training)
-    before, drawn = _attributes(twin), _random_state()
+    modules = [twin, *(twin.get_submodule(path) for path in inlined)]
+    before, drawn = [_attributes(each) for each in modules], _random_state()
     try:
-        graph = _Tracer().trace(twin)
+        graph = _Tracer(inlined).trace(twin)
     except Exception as error:  # fx runs the user's code on stand-ins: anything may be raised
         raise UnreadableError(f"fx cannot follow it ({_first_line(error)})") from error
     if _random_state() != drawn:
         raise UnreadableError("it draws random numbers that fx would freeze")
-    made = vars(twin).keys() - before.keys()
+    made = vars(twin).keys() - before[0].keys()
     if any(name.startswith("_tensor_constant") for name in made):
         raise UnreadableError("it builds tensors that fx would freeze")
-    if _attributes(twin) != before:
+    if [_attributes(each) for each in modules] != before:
         raise UnreadableError("it changes its own attributes, which fx would drop")
     return list(graph.nodes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import string
 from collections import defaultdict
 from collections.abc import Sequence
@@ -39,7 +40,9 @@ class Marks:
         self.dropped: set[fx.Node] = set()
         self.last = dict(self.at)
         for node in reversed(nodes):
-            if node.users and not self.readers[node] and not self.is_marked(node):
+            # An item of a tuple that nobody reads does nothing.
+            idle = bool(node.users) or node.target is operator.getitem
+            if idle and not self.readers[node] and not self.is_marked(node):
                 self.dropped.add(node)
                 continue
             for operand in self.reads(node):

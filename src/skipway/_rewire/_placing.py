@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from .._errors import RewireError
 from .._results import Plan, PlannedSkip
 from .._trace import Graph, Unit
-from ._places import Place, place_of
+from ._places import Place, callers, common_scope, input_of, outermost
 from ._shortcuts import Ends, ends, fuse_of, shortcut_of
 
 
@@ -44,12 +44,12 @@ def ends_of(graph: Graph, source: Place, destination: Place) -> Ends | None:
 
 def _placed(graph: Graph, skip: PlannedSkip) -> Placed:
     first, last = _unit(graph, skip.source), _unit(graph, skip.destination)
-    if not graph.feeds(first.node, last.node):
+    if first.node >= last.node:
         raise RewireError(
             f"`{skip.source}` does not come before `{skip.destination}` in this network, so its "
             "output cannot join there. Swap the two in the plan, or leave this skip out."
         )
-    source, destination = place_of(graph, first, last), place_of(graph, last, first)
+    source, destination = _ends_in_sight(graph, skip, first, last)
     if source is None or destination is None:
         missing = skip.source if source is None else skip.destination
         raise RewireError(
@@ -57,12 +57,35 @@ def _placed(graph: Graph, skip: PlannedSkip) -> Placed:
             "or it comes out of a block that holds the rest of the network as well. Choose "
             "another layer in the plan."
         )
+    if source.node >= destination.node:
+        raise RewireError(
+            f"The output of `{skip.source}` is there only after that of `{skip.destination}`: the "
+            "block that holds the one ends later. Choose other ends in the plan."
+        )
     if is_final(graph, destination):
         raise RewireError(
             f"`{skip.destination}` makes the network's output; a skip onto it would add features "
             "to the logits. End the skip at an earlier layer."
         )
     return _fitting(graph, skip, source, destination)
+
+
+def _ends_in_sight(
+    graph: Graph, skip: PlannedSkip, first: Unit, last: Unit
+) -> tuple[Place | None, Place | None]:
+    """Return both ends as places of one forward.
+
+    That is the innermost one that calls both layers, or the one of a block into which the output
+    of the first comes from outside.
+    """
+    scope = common_scope(graph, [first, last])
+    destination = outermost(graph, scope, last, skip.destination_shape)
+    if destination is not None and destination.child:
+        inside = [p for p in callers(graph, last) if destination.child.startswith(f"{p}.")]
+        entry = input_of(graph, inside[-1]) if inside and inside[-1] != scope else None
+        if entry is not None and entry.name == first.name:
+            return entry, replace(destination, scope=inside[-1])
+    return outermost(graph, scope, first, skip.source_shape), destination
 
 
 def _unit(graph: Graph, name: str) -> Unit:

@@ -14,19 +14,22 @@ from typing import Literal, TypeAlias
 
 from .._errors import RewireError
 from .._results import Diagnosis, Plan, PlannedSkip
-from .._trace import Graph, Unit, chains, read_skips
+from .._trace import Graph
 from ._decay import losing_part, said
 from ._densify import densified
-from ._places import Place, streams
+from ._hourglass import levels, long_pairs
+from ._places import Place
 from ._placing import ends_of, is_final
 from ._refusals import no_place
+from ._runs import STEP, Point, runs_of
 from ._shortcuts import Ends, fuse_of, shortcut_of
+from ._streams import streams
 
 How: TypeAlias = Literal["add", "cat", "dense"]
 Merge: TypeAlias = Literal["add", "cat"]
 SPAN = 2
-# A branch of an existing skip with this few weight layers needs none inside.
-_SHORT_BRANCH = 4
+# A level of an encoder or a decoder with more layers than this gets short skips as well.
+_LEVEL = 4
 
 
 def make_plan(graph: Graph, how: How, diagnosis: Diagnosis | None) -> Plan:
@@ -37,17 +40,12 @@ def make_plan(graph: Graph, how: How, diagnosis: Diagnosis | None) -> Plan:
     """
     if how not in ("add", "cat", "dense"):
         raise RewireError(f'how={how!r} is not known; give "add", "cat" or "dense".')
-    covered = [
-        set(skip.branch)
-        for skip in read_skips(graph)
-        if skip.kind != "merge" and len(skip.branch) <= _SHORT_BRANCH
-    ]
-    runs = [run for run in chains(graph) if not any({u.name for u in run} <= c for c in covered)]
+    runs = runs_of(graph)
     merge: Merge = "add" if how == "add" else "cat"
     found = [skips for run in runs for skips in _along(graph, run, merge)]
     kept = losing_part(found, diagnosis)
     if not any(kept):
-        raise RewireError(no_place(graph, runs))
+        raise RewireError(no_place(graph, [[point.unit for point in run] for run in runs]))
     reason = said([skip for run in kept for skip in run], found, diagnosis)
     if how == "dense":
         kept = [densified(run) for run in kept]
@@ -66,10 +64,28 @@ def with_scale(plan: Plan, scale: float) -> Plan:
     return replace(plan, skips=tuple(replace(skip, branch_scale=scale) for skip in plan.skips))
 
 
-def _along(graph: Graph, run: Sequence[Unit], how: Merge) -> list[list[PlannedSkip]]:
+def _along(graph: Graph, run: Sequence[Point], how: Merge) -> list[list[PlannedSkip]]:
+    """Return the skips along a run: long ones by resolution, else around every two layers."""
+    long = _long(graph, run, how)
+    if not long:
+        return _short(graph, run, how)
+    deep = [level for level in levels(graph, run) if len(level) > _LEVEL]
+    return [long, *(skips for level in deep for skips in _short(graph, level, how))]
+
+
+def _long(graph: Graph, run: Sequence[Point], how: Merge) -> list[PlannedSkip]:
+    found = []
+    for source, destination in long_pairs(graph, run):
+        between = ends_of(graph, source, destination)
+        if between and shortcut_of(between, how) and not is_final(graph, destination):
+            found.append(_planned(source, destination, between, how))
+    return found
+
+
+def _short(graph: Graph, run: Sequence[Point], how: Merge) -> list[list[PlannedSkip]]:
     """Return the skips along a run: around small blocks, else inside of them."""
-    for options in ({}, {"block": 1}):
-        found = [_skips(graph, places, how) for places in streams(graph, run, **options)]
+    for block in (STEP, 1):
+        found = [_skips(graph, places, how) for places in streams(graph, run, block)]
         if any(found):
             return [skips for skips in found if skips]
     return []
@@ -80,6 +96,9 @@ def _skips(graph: Graph, places: Sequence[Place], how: Merge) -> list[PlannedSki
     source, passed = places[0], 0
     for here in places[1:]:
         passed += here.layers
+        if here.large:
+            source, passed = here, 0
+            continue
         between = ends_of(graph, source, here)
         if between is None or shortcut_of(between, how) is None:
             source, passed = here, 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -25,19 +26,22 @@ class Reading:
         model: the network; it is not changed.
         inputs: what it is run on to see that the reading is right.
         path: of the module; `""` for the network itself.
+        inlined: paths of modules inside it whose forward is written into its own.
 
     Raises:
         UnreadableError: what would be written is not surely what the forward does.
     """
 
-    def __init__(self, model: nn.Module, inputs: Any, path: str) -> None:
+    def __init__(
+        self, model: nn.Module, inputs: Any, path: str, inlined: frozenset[str] = frozenset()
+    ) -> None:
         self.path = path
         self.scope = model.get_submodule(path)
-        self.forward = read_forward(self.scope)
+        self.forward = read_forward(self.scope, frozenset(map(self._inside, inlined)))
         self.me = next(iter(self.forward.signature.parameters))
         self.nodes = [node for node, _ in self.forward.nodes]
         plain = self.page((), {})
-        if not is_faithful(model, inputs, path, base_of(self.scope), plain.text):
+        if not is_faithful(model, inputs, path, base_of(self.scope), plain.text, inlined):
             raise UnreadableError("what fx reads is not what it does")
 
     def page(self, edits: Sequence[Edit], made: Mapping[str, str]) -> Page:
@@ -58,14 +62,24 @@ class Reading:
         Raises:
             UnreadableError: fx does not see it.
         """
-        inside = len(self.path) + 1 if self.path else 0
-        name = (place.child or place.parameter)[inside:]
+        if place.is_input:
+            return self._argument(place)
+        name = self._inside(place.child or place.parameter)
         calls = self._calls.get(name, [])
         if not place.child and len(calls) != 1:
             calls = []
         if len(calls) <= place.call:
             raise UnreadableError(f"fx does not see it call `{name}`")
-        return calls[place.call]
+        call = calls[place.call]
+        return call if place.item is None else _item(call, place.item, name)
+
+    def _argument(self, place: Place) -> fx.Node:
+        if place.child != self.path or not self.nodes or self.nodes[0].op != "placeholder":
+            raise UnreadableError(f"fx does not see what comes into `{place.child}`")
+        return self.nodes[0]
+
+    def _inside(self, path: str) -> str:
+        return path[len(self.path) + 1 :] if self.path else path
 
     @cached_property
     def _calls(self) -> Mapping[str, list[fx.Node]]:
@@ -80,3 +94,12 @@ class Reading:
                 # multiplies by.
                 readers.setdefault(str(node.target), []).extend(node.users)
         return {**readers, **modules}
+
+
+def _item(call: fx.Node, item: int, name: str) -> fx.Node:
+    """Return the one call that takes this item out of the tuple that a module returns."""
+    takers = [user for user in call.users if user.target is operator.getitem]
+    of_item = [user for user in takers if user.args[1] == item]
+    if len(of_item) != 1 or len(takers) != len(call.users):
+        raise UnreadableError(f"it hands on the whole tuple that `{name}` returns")
+    return of_item[0]

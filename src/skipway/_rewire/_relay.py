@@ -28,6 +28,7 @@ class Relay(nn.Module):
         fuse: joins by concatenation; without it the two are added.
         scale: of the destination's output in a sum.
         clone: keep a copy, because something overwrites the tensor before it joins.
+        items: the places of both tensors in what the modules return, where that is a tuple.
     """
 
     def __init__(
@@ -40,34 +41,44 @@ class Relay(nn.Module):
         fuse: nn.Module | None = None,
         scale: float = 1.0,
         clone: bool = False,
+        items: tuple[int | None, int | None] = (None, None),
     ) -> None:
         super().__init__()
         self.source, self.destination = source, destination
         self.shortcut, self.gate, self.fuse = shortcut, gate, fuse
-        self.scale, self.clone = scale, clone
+        self.scale, self.clone, self.items = scale, clone, items
         self.carried: Tensor | None = None
         self.handles: list[Any] = []
 
-    def attach(self, source: nn.Module, destination: nn.Module) -> None:
-        """Start to carry what `source` puts out to `destination`."""
+    def attach(self, source: nn.Module, destination: nn.Module, *, before: bool = False) -> None:
+        """Start to carry what `source` puts out, or what it gets, to `destination`."""
         # The handles are kept: unpickled in another process, they see to it that the ids of
         # later hooks do not collide with these.
         self.handles = [
-            source.register_forward_hook(self.keep),
+            source.register_forward_pre_hook(self.keep_input)
+            if before
+            else source.register_forward_hook(self.keep),
             destination.register_forward_hook(self.join),
         ]
 
-    def keep(self, module: nn.Module, args: Any, output: Tensor) -> None:
+    def keep(self, module: nn.Module, args: Any, output: Any) -> None:
         """Keep the output of the source."""
-        self.carried = output.clone() if self.clone else output
+        tensor: Tensor = output if self.items[0] is None else output[self.items[0]]
+        self.carried = tensor.clone() if self.clone else tensor
 
-    def join(self, module: nn.Module, args: Any, output: Tensor) -> Tensor:
+    def keep_input(self, module: nn.Module, args: Any) -> None:
+        """Keep what the source gets."""
+        self.carried = args[0].clone() if self.clone else args[0]
+
+    def join(self, module: nn.Module, args: Any, output: Any) -> Any:
         """Join what was kept to the output of the destination."""
         kept, self.carried = self.carried, None
         if kept is None:
             raise _nothing_to_carry(self.source, self.destination)
-        joined: Tensor = self(kept, output)
-        return joined
+        item = self.items[1]
+        if item is None:
+            return self(kept, output)
+        return type(output)((*output[:item], self(kept, output[item]), *output[item + 1 :]))
 
     def forward(self, skip: Tensor, x: Tensor) -> Tensor:
         """Return the skipped tensor and `x`, joined."""

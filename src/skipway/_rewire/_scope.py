@@ -56,7 +56,8 @@ class Scope:
         return self.result.get_submodule(self.path)
 
     def _by_source(self, attributes: Sequence[Attribute]) -> tuple[Page, tuple[str, ...]]:
-        reading = Reading(self.model, self.inputs, self.path)
+        inlined = frozenset().union(*(change.inlined for change in self.changes))
+        reading = Reading(self.model, self.inputs, self.path, inlined)
         names = names_of(attributes, self.changes, reading.me)
         edits = [change.edit(reading, own) for change, own in zip(self.changes, names, strict=True)]
         made = {attribute.name: attribute.constructor for attribute in attributes}

@@ -70,6 +70,7 @@ class _Body:
         for node, twin in self.forward.nodes:
             if node.op == "placeholder":
                 self.locals.call(node, str(node.target), self.marks.last[node])
+                self._edit(node, str(node.target))
             elif node.op == "get_attr":
                 self.attributes[node] = Text(self.expressions.path(str(node.target)))
             elif node.op == "output":
@@ -230,6 +231,8 @@ class _Body:
                 yield from self._named_operands(operand)
 
     def _emit(self, text: str, added: bool = False) -> None:
+        if not text and not self.lines:
+            return
         self.lines.append(Line(f"        {text}" if text else "", added))
 
 

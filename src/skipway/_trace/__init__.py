@@ -5,17 +5,21 @@ from __future__ import annotations
 from ._chains import chains
 from ._graph import Graph, Node, Unit
 from ._observe import Visit, observe, record
+from ._series import Stage, layers_at, series
 from ._skips import read_skips
 from ._untouched import untouched
 
 __all__ = [
     "Graph",
     "Node",
+    "Stage",
     "Unit",
     "Visit",
     "chains",
+    "layers_at",
     "observe",
     "read_skips",
     "record",
+    "series",
     "untouched",
 ]

@@ -75,12 +75,24 @@ class Unit:
 
 @dataclass(frozen=True)
 class Graph:
-    """The observed computation of one run; see the module's docstring."""
+    """The observed computation of one run.
+
+    Attributes:
+        nodes: every input and every call, in execution order.
+        units: the weight layers, in execution order.
+        outputs: the nodes whose tensors the model returned.
+        calls: how often each module was called, by path.
+        entries: the node of the tensor that each call of a module (path, which call) got first.
+        exits: the node of the tensor that it returned, and its place where that was a tuple or a
+            list: 0.
+    """
 
     nodes: tuple[Node, ...]
     units: tuple[Unit, ...]
     outputs: tuple[int, ...]
     calls: dict[str, int] = field(default_factory=dict)
+    entries: dict[tuple[str, int], int] = field(default_factory=dict)
+    exits: dict[tuple[str, int], tuple[int, int | None]] = field(default_factory=dict)
 
     @cached_property
     def sources(self) -> tuple[tuple[int, ...], ...]:
@@ -171,6 +183,16 @@ class Graph:
                 for source in self.sources[index]:
                     found[source] = True
         return tuple(found)
+
+    @cached_property
+    def units_in(self) -> dict[str, tuple[Unit, ...]]:
+        """The weight layers that ran inside each module, by its path, in execution order."""
+        found: dict[str, list[Unit]] = {}
+        for unit in self.units:
+            parts = unit.module.split(".") if unit.module else []
+            for length in range(len(parts) + 1):
+                found.setdefault(".".join(parts[:length]), []).append(unit)
+        return {path: tuple(units) for path, units in found.items()}
 
     def unit_at(self, node: int) -> Unit | None:
         """Return the weight layer that multiplies in this node, if one does."""

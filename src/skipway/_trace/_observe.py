@@ -125,6 +125,8 @@ class _Recorder(TorchFunctionMode):
         self.outputs: list[int] = []
         self.stack: list[tuple[str, int]] = []
         self.calls: dict[str, int] = {}
+        self.entries: dict[tuple[str, int], int] = {}
+        self.exits: dict[tuple[str, int], tuple[int, int | None]] = {}
         self.called = False
         self.home: Mapping[Tensor, int] = WeakTensorKeyDictionary()
         self.constants: Mapping[Tensor, tuple[str, ...]] = WeakTensorKeyDictionary()
@@ -165,7 +167,10 @@ class _Recorder(TorchFunctionMode):
                 if tensor not in self.home and id(tensor) not in self.parameters:
                     self.add("input", tensor, (), ())
         self.arguments.append(self._read(arguments)[0])
-        self.stack.append((name, self.calls.get(name, 0)))
+        here = name, self.calls.get(name, 0)
+        if arguments[0] and isinstance(arguments[0][0], Tensor) and arguments[0][0] in self.home:
+            self.entries[here] = self.home[arguments[0][0]]
+        self.stack.append(here)
         self.calls[name] = self.calls.get(name, 0) + 1
 
     def leave(self, name: str, output: Any) -> Any:
@@ -185,6 +190,7 @@ class _Recorder(TorchFunctionMode):
                 self.add(type(own).__name__, tensor, read, names)
                 new.update(self._joined(tensor))
         output = replaced(output, new) if new else output
+        self._exit(output)
         self.stack.pop()
         self.arguments.pop()
         if not self.stack:
@@ -202,6 +208,13 @@ class _Recorder(TorchFunctionMode):
         joined, inputs = found
         self.add("add", joined, inputs, ())
         return {id(tensor): joined}
+
+    def _exit(self, output: Any) -> None:
+        item = None
+        if isinstance(output, (tuple, list)) and output:
+            output, item = output[0], 0
+        if isinstance(output, Tensor) and output in self.home:
+            self.exits[self.stack[-1]] = self.home[output], item
 
     def _known(self, tensor: Tensor) -> bool:
         return tensor in self.home or tensor in self.constants or id(tensor) in self.parameters
@@ -300,6 +313,8 @@ class _Recorder(TorchFunctionMode):
             units=find_units(nodes, self.model, self.calls),
             outputs=tuple(self.outputs),
             calls=dict(self.calls),
+            entries=self.entries,
+            exits=self.exits,
         )
 
     def failure(self, error: Exception) -> ModelError:
