@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from ._case import Case
     from ._compare import compare
     from ._cure import cure
-    from ._diagnose import diagnose
-    from ._errors import SkipwayError
+    from ._diagnose import Watch, diagnose, watch
+    from ._errors import SkipwayError, SkipwayWarning
     from ._results import (
         Comparison,
         Cure,
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Rewiring,
         SkipConnection,
         Skips,
+        Watching,
         WhatIf,
         read,
     )
@@ -34,8 +35,8 @@ _HOMES = {
     "_case": ["Case"],
     "_compare": ["compare"],
     "_cure": ["cure"],
-    "_diagnose": ["diagnose"],
-    "_errors": ["SkipwayError"],
+    "_diagnose": ["Watch", "diagnose", "watch"],
+    "_errors": ["SkipwayError", "SkipwayWarning"],
     "_results": [
         "Comparison",
         "Cure",
@@ -46,6 +47,7 @@ _HOMES = {
         "Rewiring",
         "SkipConnection",
         "Skips",
+        "Watching",
         "WhatIf",
         "read",
     ],
@@ -66,6 +68,9 @@ __all__ = [
     "SkipConnection",
     "Skips",
     "SkipwayError",
+    "SkipwayWarning",
+    "Watch",
+    "Watching",
     "WhatIf",
     "cases",
     "compare",
@@ -76,6 +81,7 @@ __all__ = [
     "read",
     "rewire",
     "skips",
+    "watch",
 ]
 
 

@@ -63,3 +63,7 @@ class RunError(SkipwayError):
 
 class WeightsError(SkipwayError):
     """A file of weights cannot be read, or belongs to another network."""
+
+
+class SkipwayWarning(UserWarning):
+    """Something that training shows and that its loop should know: the category of warnings."""

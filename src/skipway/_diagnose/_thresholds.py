@@ -85,3 +85,12 @@ ENOUGH_SAMPLES = 64
 INDEPENDENT = 0.02
 LEARNED = 0.9
 CARRIED_OVER = 0.98
+
+# For a watched training; what is said above of one step holds here for one look.
+# How many looks in a row something has to last before it is said: one step alone may be a
+# hard batch, and a branch that starts at zero gets its gradient with the second step.
+LASTING = 3
+# A training with a warm-up has begun after this many looks at least.
+BEGUN = 10
+# The loss over the one it began with: more is a training that has come apart.
+APART = 10.0

@@ -30,6 +30,7 @@ from ._read import RESULTS, read
 from ._result import Result
 from ._rewiring import Plan, PlannedSkip, Rewiring, Undo
 from ._skips import Skips
+from ._watching import Event, Watching
 from ._what_if import WhatIf
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Comparison",
     "Cure",
     "Diagnosis",
+    "Event",
     "Evidence",
     "Finding",
     "Interval",
@@ -57,6 +59,7 @@ __all__ = [
     "Treatment",
     "Undo",
     "Variant",
+    "Watching",
     "WhatIf",
     "read",
 ]

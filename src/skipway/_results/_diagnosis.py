@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from .._errors import SkipwayError
 from ._layer import LayerReading, SkipConnection
 from ._result import Result
+from ._watching import Watching
 from ._what_if import Ends, WhatIf
 
 Cause = Literal[
@@ -99,6 +100,7 @@ class Diagnosis(Result):
         relative: true where `|L|` means nothing (negative or offset losses) and elasticities are
             relative to the largest one.
         notes: what could not be known here, and why.
+        watching: the layers over the steps, where a training was watched.
         ask: what `what_if` asks; it holds the model and the batch, and stays out of files.
     """
 
@@ -122,6 +124,7 @@ class Diagnosis(Result):
     optimizer: str | None = None
     relative: bool = False
     notes: tuple[str, ...] = ()
+    watching: Watching | None = None
     ask: Ask | None = field(default=None, repr=False, compare=False, metadata={"plain": False})
 
     def what_if(

@@ -130,7 +130,8 @@ def _cure(cure: Data) -> Verdict:
 
 
 def _diagnosis(diagnosis: Data) -> Verdict:
-    facts = [("Measured", f"{diagnosis['when']}, on a batch of {quantity(diagnosis['batch'])}")]
+    on = f", on a batch of {quantity(diagnosis['batch'])}" if diagnosis["batch"] else ""
+    facts = [("Measured", f"{diagnosis['when']}{on}")]
     if diagnosis["optimizer"]:
         rate = real(diagnosis["learning_rate"])
         at = f", learning rate {plainly(rate)}" if rate is not None else ""

@@ -1,0 +1,729 @@
+"""`watch` against slow transcriptions of what it measures, in every kind of training loop."""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+import skipway
+from skipway._errors import LossError, ModelError, OptimizerError, SkipwayWarning
+from skipway._results import Diagnosis
+from snapshot import snapshot
+from watched import batch, net
+from zoo import ZOO, Exhibit
+
+ALL = 2**40  # of large tensors too, at every look
+
+
+def norm(tensor: Tensor) -> float:
+    return float(tensor.detach().to_dense().double().norm())
+
+
+class Slow:
+    """What a step did, tensor by tensor, in float64: the oracle."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.before = {n: p.detach().clone() for n, p in model.named_parameters()}
+        self.gradients = {
+            n: p.grad.detach().clone().to_dense()
+            for n, p in model.named_parameters()
+            if p.grad is not None
+        }
+
+    def numbers(self, name: str, loss: float) -> dict[str, float]:
+        old, new = self.before[name], self.model.get_parameter(name).detach()
+        slope, step = self.gradients[name].double(), new.double() - old.double()
+        moved = (new != old) & (slope != 0)
+        return {
+            "gradient": float(slope.norm()),
+            "weight": float(old.double().norm()),
+            "update": float(step.norm() / old.double().norm()),
+            "lost": 1 - int(moved.sum()) / int((slope != 0).sum()),
+            "weight elasticity": float(slope.norm() * old.double().norm()) / loss,
+        }
+
+    def progress(self, layer: str, loss: float) -> float:
+        total = 0.0
+        for name, slope in self.gradients.items():
+            if name.rpartition(".")[0] == layer:
+                step = self.model.get_parameter(name).detach().double() - self.before[name].double()
+                total -= float((slope.double() * step).sum())
+        return total / loss
+
+
+def agree(found: dict[str, float], slow: Slow, layer: str, loss: float, rel: float = 1e-6) -> None:
+    for name, value in slow.numbers(f"{layer}.weight", loss).items():
+        assert found[f"{name}/{layer}"] == pytest.approx(value, rel=rel, abs=0), name
+    wanted = slow.progress(layer, loss)
+    assert found[f"progress/{layer}"] == pytest.approx(wanted, rel=max(rel, 1e-5), abs=0)
+
+
+OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
+    "sgd": lambda p: torch.optim.SGD(p, lr=0.1),
+    "sgd, momentum, foreach": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, foreach=True),
+    "sgd, fused": lambda p: torch.optim.SGD(p, lr=0.1, fused=True),
+    "adam, one by one": lambda p: torch.optim.Adam(p, lr=0.01, foreach=False),
+    "adam, foreach": lambda p: torch.optim.Adam(p, lr=0.01, foreach=True),
+    "adam, fused": lambda p: torch.optim.Adam(p, lr=0.01, fused=True),
+    "adamw, amsgrad": lambda p: torch.optim.AdamW(p, lr=0.01, amsgrad=True),
+    "rmsprop": lambda p: torch.optim.RMSprop(p, lr=0.01),
+}
+each_optimizer = pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS.keys())
+
+
+@each_optimizer
+def test_every_step_is_what_a_slow_transcription_says(make) -> None:
+    model, (x, y) = net(), batch()
+    optimizer = make(model.parameters())
+    with skipway.watch(model, optimizer, every=1, outputs=1) as seen:
+        for step in range(1, 8):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            seen.loss(loss).backward()
+            slow = Slow(model)
+            optimizer.step()
+            assert seen.step == step
+            assert seen.fresh
+            found = seen.scalars()
+            assert found["loss"] == loss.item()
+            for layer in ("0", "2", "4", "6", "8"):
+                agree(found, slow, layer, loss.item())
+            total = sum(slow.progress(layer, loss.item()) for layer in ("0", "2", "4", "6", "8"))
+            assert found["progress"] == pytest.approx(total, rel=1e-5)
+
+
+def test_elasticity_at_outputs_and_the_signal_are_what_autograd_says() -> None:
+    model, (x, y) = net(), batch()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with skipway.watch(model, optimizer, every=1, outputs=1) as seen:
+        for _ in range(3):
+            outputs, h = {}, x
+            for name, module in copy.deepcopy(model).named_children():
+                h = module(h)
+                outputs[name] = h
+                h.retain_grad()
+            slow = F.cross_entropy(h, y)
+            slow.backward()
+            optimizer.zero_grad()
+            seen.loss(F.cross_entropy(model(x), y)).backward()
+            optimizer.step()
+            found = seen.scalars()
+            for layer in ("0", "2", "4", "6", "8"):
+                h = outputs[layer]
+                wanted = norm(h.grad) * norm(h) / slow.item()
+                assert found[f"elasticity/{layer}"] == pytest.approx(wanted, rel=1e-6)
+            read = outputs["7"].double()
+            share = ((read - read.mean(0)).norm() / read.norm()).item()
+            assert found["signal"] == pytest.approx(share, rel=1e-6)
+
+
+def test_adams_epsilon_share_is_counted_weight_by_weight() -> None:
+    model, (x, y) = net(), batch()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01, eps=1e-3)
+    with skipway.watch(model, optimizer, every=1, outputs=1) as seen:
+        for step in range(1, 6):
+            optimizer.zero_grad()
+            seen.loss(F.cross_entropy(model(x), y)).backward()
+            optimizer.step()
+            for layer in ("0", "4", "8"):
+                weight = model.get_submodule(layer).weight
+                squares = optimizer.state[weight]["exp_avg_sq"].double()
+                small = (squares / (1 - 0.999**step)).sqrt() < 1e-3
+                with_gradient = weight.grad != 0
+                wanted = int((small & with_gradient).sum()) / int(with_gradient.sum())
+                assert seen.scalars()[f"epsilon/{layer}"] == pytest.approx(wanted, abs=1e-9)
+    assert any(0.05 < v < 0.95 for k, v in seen.scalars().items() if k.startswith("epsilon/"))
+
+
+@pytest.mark.parametrize("scale", [1e-22, 1e-30, 1e25], ids=["tiny", "denormal", "huge"])
+def test_gradients_whose_squares_float32_cannot_hold_are_measured(scale) -> None:
+    model, (x, y) = net(), batch()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3 / scale)
+    with skipway.watch(model, optimizer, every=1, outputs=0) as seen:
+        for _ in range(3):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y) * scale
+            seen.loss(loss).backward()
+            slow = Slow(model)
+            optimizer.step()
+            found = seen.scalars()
+            for layer in ("0", "4", "8"):
+                wanted = slow.numbers(f"{layer}.weight", loss.item())
+                assert found[f"gradient/{layer}"] == pytest.approx(wanted["gradient"], rel=1e-6)
+                assert found[f"update/{layer}"] == pytest.approx(wanted["update"], rel=1e-6)
+                assert found[f"progress/{layer}"] == pytest.approx(
+                    slow.progress(layer, loss.item()), rel=1e-5
+                )
+
+
+def test_large_tensors_take_turns_and_are_exact_when_it_is_theirs() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(300, 300), nn.ReLU(), nn.Linear(300, 257), nn.Linear(257, 300))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    x = torch.randn(4, 300)
+    fresh: list[set[str]] = []
+    with skipway.watch(model, optimizer, every=1, outputs=1, weights=1) as seen:
+        last: dict[str, float] = {}
+        for _ in range(6):
+            optimizer.zero_grad()
+            loss = model(x).square().mean()
+            seen.loss(loss).backward()
+            slow = Slow(model)
+            optimizer.step()
+            found = seen.scalars()
+            new = {
+                n for n in ("0", "2", "3") if found.get(f"weight/{n}") != last.get(f"weight/{n}")
+            }
+            fresh.append(new)
+            for layer in new:
+                agree(found, slow, layer, loss.item())
+            last = found
+    assert fresh == [{"0"}, {"2"}, {"3"}, {"0"}, {"2"}, {"3"}]
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with skipway.watch(model, optimizer, every=1, weights=ALL) as seen:
+        loss = model(x).square().mean()
+        seen.loss(loss).backward()
+        slow = Slow(model)
+        optimizer.step()
+        for layer in ("0", "2", "3"):
+            agree(seen.scalars(), slow, layer, loss.item())
+
+
+# Training goes exactly as without
+
+
+def train(exhibit: Exhibit, make: Callable[[Any], Any], watched: bool) -> tuple[Any, list[float]]:
+    torch.manual_seed(0)
+    model = exhibit.build()
+    inputs = exhibit.inputs()
+    optimizer = make([p for p in model.parameters() if p.requires_grad])
+    losses = []
+
+    def steps(hand: Callable[[Tensor], Tensor]) -> None:
+        for _ in range(200):
+            optimizer.zero_grad()
+            loss = exhibit.objective(model, inputs)
+            hand(loss).backward()
+            optimizer.step()
+            losses.append(loss.item())
+
+    if watched:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SkipwayWarning)
+            with skipway.watch(model, optimizer, every=3, outputs=2) as seen:
+                steps(seen.loss)
+        assert seen.step == 200
+        assert isinstance(seen.diagnosis(), Diagnosis)
+        assert all(math.isfinite(value) for value in seen.scalars().values())
+    else:
+        steps(lambda loss: loss)
+    state = {**model.state_dict(), "optimizer": optimizer.state_dict()["state"]}
+    return state, losses
+
+
+def same(a: Any, b: Any) -> bool:
+    if isinstance(a, Tensor):
+        return a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    return bool(a == b)
+
+
+@pytest.mark.parametrize("exhibit", ZOO, ids=lambda exhibit: exhibit.name)
+def test_training_is_bit_for_bit_the_same(exhibit: Exhibit) -> None:
+    at = ZOO.index(exhibit) % len(OPTIMIZERS)
+    make = list(OPTIMIZERS.values())[at]
+    plain, watched = (train(exhibit, make, on) for on in (False, True))
+    assert watched[1] == plain[1]
+    assert same(watched[0], plain[0])
+
+
+@pytest.mark.parametrize("error", [None, ZeroDivisionError, KeyboardInterrupt])
+def test_leaving_takes_every_hook_away_and_keeps_what_was_seen(error) -> None:
+    model, (x, y) = net(), batch()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    before = snapshot(model)
+
+    @contextmanager
+    def perhaps() -> Iterator[None]:
+        if error is None:
+            yield
+        else:
+            with pytest.raises(error):
+                yield
+
+    with perhaps(), skipway.watch(model, optimizer, every=1, outputs=1, notify=len) as seen:
+        for step in range(5):
+            optimizer.zero_grad()
+            seen.loss(F.cross_entropy(model(x), y)).backward()
+            if error is not None and step == 4:
+                raise error
+            optimizer.step()
+    optimizer.zero_grad()
+    assert snapshot(model) == before
+    assert not optimizer._optimizer_step_pre_hooks
+    assert not optimizer._optimizer_step_post_hooks
+    assert seen.step == (5 if error is None else 4)
+    assert len(seen.diagnosis().layers) == 5
+    for _ in range(3):
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+    assert seen.step == (5 if error is None else 4)
+
+
+def test_an_error_while_it_is_set_up_leaves_nothing_behind() -> None:
+    model, other = net(), net(seed=1)
+    optimizer = torch.optim.SGD(other.parameters(), lr=0.1)
+    before = snapshot(model)
+    with (
+        pytest.raises(OptimizerError, match="holds 10 parameters and none of them"),
+        skipway.watch(model, optimizer),
+    ):
+        pass
+    with pytest.raises(OptimizerError, match="every=0"), skipway.watch(other, optimizer, every=0):
+        pass
+    with pytest.raises(ModelError, match="no parameters"), skipway.watch(nn.ReLU(), optimizer):
+        pass
+    assert snapshot(model) == before
+    assert not optimizer._optimizer_step_pre_hooks
+
+
+# Every kind of loop
+
+
+def test_accumulated_micro_batches_are_one_step_on_the_whole_batch() -> None:
+    whole, parts = net(), net()
+    x, y = batch(16)
+    found = []
+    for model, pieces in ((whole, 1), (parts, 4)):
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        with skipway.watch(model, optimizer, every=1, outputs=1) as seen:
+            for _ in range(3):
+                optimizer.zero_grad()
+                for a, b in zip(x.chunk(pieces), y.chunk(pieces), strict=True):
+                    (seen.loss(F.cross_entropy(model(a), b)) / pieces).backward()
+                optimizer.step()
+        found.append(seen.scalars())
+        assert seen.step == 3
+    one, four = found
+    for name in one:
+        if not name.startswith(("lost", "epsilon", "signal")):  # the parts have means of their own
+            assert four[name] == pytest.approx(one[name], rel=2e-5), name
+
+
+def test_the_loss_may_be_handed_in_after_backward() -> None:
+    model, (x, y) = net(), batch()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with skipway.watch(model, optimizer, every=1, outputs=1) as seen:
+        for _ in range(3):
+            optimizer.zero_grad()
+            total = 0.0
+            for a, b in zip(x.chunk(2), y.chunk(2), strict=True):
+                loss = F.cross_entropy(model(a), b) / 2
+                loss.backward()
+                seen.loss(loss)
+                total += loss.item()
+            optimizer.step()
+            assert seen.scalars()["loss"] == pytest.approx(total)
+
+
+def test_validation_between_the_steps_is_not_counted() -> None:
+    model, (x, y) = net(), batch()
+    found = []
+    for validated in (False, True):
+        model = net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        with skipway.watch(model, optimizer, every=1, outputs=1) as seen:
+            for _ in range(3):
+                optimizer.zero_grad()
+                loss = seen.loss(F.cross_entropy(model(x), y))
+                if validated:
+                    model(torch.randn(100, 4))
+                    with torch.no_grad():
+                        model(torch.randn(100, 4))
+                loss.backward()
+                optimizer.step()
+        found.append(seen.scalars())
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_a_checkpointed_part_counts_once(reentrant: bool) -> None:
+    class Kept(nn.Module):
+        def __init__(self, through: bool) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.stem, self.head, self.through = nn.Linear(4, 8), nn.Linear(8, 3), through
+            self.body = nn.Sequential(nn.Tanh(), nn.Linear(8, 8), nn.ReLU(inplace=True))
+
+        def forward(self, x: Tensor) -> Tensor:
+            part = partial(checkpoint, self.body, use_reentrant=reentrant)
+            return self.head((part if self.through else self.body)(self.stem(x)))
+
+    found = []
+    for through in (False, True):
+        model, (x, y) = Kept(through), batch()
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+        with skipway.watch(model, optimizer, every=1, outputs=1) as seen:
+            for _ in range(3):
+                optimizer.zero_grad()
+                seen.loss(F.cross_entropy(model(x), y)).backward()
+                optimizer.step()
+        found.append(seen.scalars())
+    assert found[0] == found[1]
+    assert found[0]["elasticity/body.1"] > 0
+
+
+def test_a_closure_is_measured_at_its_first_gradient() -> None:
+    model, (x, y) = net(), batch()
+    optimizer = torch.optim.LBFGS(model.parameters(), lr=0.5, max_iter=4)
+    seen_losses: list[list[Tensor]] = []
+    slow: list[Slow] = []
+
+    with skipway.watch(model, optimizer, every=1, outputs=1) as seen:
+
+        def closure() -> Tensor:
+            optimizer.zero_grad()
+            loss = seen.loss(F.cross_entropy(model(x), y))
+            loss.backward()
+            if not seen_losses[-1]:
+                slow.append(Slow(model))
+            seen_losses[-1].append(loss.detach())
+            return loss
+
+        for step in range(3):
+            seen_losses.append([])
+            optimizer.step(closure)
+            assert len(seen_losses[-1]) > 1
+            loss = float(seen_losses[-1][0])
+            found = seen.scalars()
+            assert found["loss"] == loss
+            for layer in ("0", "4", "8"):
+                agree(found, slow[step], layer, loss)
+            whole = copy.deepcopy(model)
+            for name, parameter in whole.named_parameters():
+                parameter.data = slow[step].before[name]
+            hidden = [x]
+            for module in whole:
+                hidden.append(module(hidden[-1]))
+                hidden[-1].retain_grad()
+            F.cross_entropy(hidden[-1], y).backward()
+            wanted = norm(hidden[1].grad) * norm(hidden[1]) / loss
+            assert found["elasticity/0"] == pytest.approx(wanted, rel=1e-5)
+
+
+def test_a_closure_gives_its_loss_by_itself_and_trains_the_same() -> None:
+    states = []
+    for watched in (False, True):
+        model, (x, y) = net(), batch()
+        optimizer = torch.optim.LBFGS(model.parameters(), lr=0.5, max_iter=4)
+
+        def closure(model=model, optimizer=optimizer, x=x, y=y) -> Tensor:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            loss.backward()
+            return loss
+
+        if watched:
+            with skipway.watch(model, optimizer, every=2, outputs=1) as seen:
+                for _ in range(6):
+                    optimizer.step(closure=closure)
+            assert seen.scalars()["loss"] > 0
+        else:
+            for _ in range(6):
+                optimizer.step(closure)
+        states.append(model.state_dict())
+    assert same(*states)
+
+
+def test_several_optimizers_and_groups() -> None:
+    model, (x, y) = net(), batch()
+    first = torch.optim.SGD(
+        [{"params": model[0].parameters(), "lr": 0.1}, {"params": model[2].parameters()}], lr=0.01
+    )
+    second = torch.optim.Adam([*model[4].parameters(), *model[6].parameters()], lr=0.01)
+    model[8].requires_grad_(False)
+    with skipway.watch(model, [first, second], every=2, outputs=1) as seen:
+        for _ in range(6):
+            first.zero_grad()
+            second.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            seen.loss(loss).backward()
+            slow = Slow(model)
+            first.step()
+            second.step()
+    for layer in ("0", "2", "4", "6"):
+        agree(seen.scalars(), slow, layer, loss.item())
+    diagnosis = seen.diagnosis()
+    assert [layer.trainable for layer in diagnosis.layers] == [True] * 4 + [False]
+    assert diagnosis.layers[-1].name == "8"
+    assert diagnosis.watching.steps == (1, 2, 4, 6)
+    assert diagnosis.optimizer == "SGD, Adam"
+
+
+def test_a_group_that_is_added_later_is_followed() -> None:
+    model, (x, y) = net(), batch()
+    optimizer = torch.optim.SGD(model[8].parameters(), lr=0.1)
+    with skipway.watch(model, optimizer, every=1, outputs=1) as seen:
+        for step in range(4):
+            if step == 2:
+                optimizer.add_param_group({"params": list(model[0].parameters())})
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            seen.loss(loss).backward()
+            slow = Slow(model)
+            optimizer.step()
+            assert ("weight/0" in seen.scalars()) == (step >= 2)
+    agree(seen.scalars(), slow, "0", loss.item())
+
+
+@pytest.mark.parametrize("fused", [False, True], ids=["not fused", "fused"])
+@pytest.mark.parametrize("unscaled", [False, True], ids=["", "unscaled by the loop"])
+def test_amp_is_unscaled_and_skipped_steps_are_left_out(fused: bool, unscaled: bool) -> None:
+    model, (x, y) = net(), batch()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01, fused=fused)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10, growth_interval=3)
+    kept: dict[str, float] = {}
+    with skipway.watch(model, optimizer, every=1, outputs=1, scaler=scaler) as seen:
+        for step in range(8):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            scaler.scale(seen.loss(loss)).backward()
+            if step == 4:
+                model[0].weight.grad[0, 0] = math.inf
+            if unscaled:
+                scaler.unscale_(optimizer)
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 1e9)
+            slow, scale = Slow(model), scaler.get_scale()
+            if not unscaled:
+                slow.gradients = {n: g / scale for n, g in slow.gradients.items()}
+            scaler.step(optimizer)
+            scaler.update()
+            found = seen.scalars()
+            if step == 4:
+                assert found == kept
+                continue
+            kept = found
+            agree(found, slow, "0", loss.item())
+            agree(found, slow, "8", loss.item())
+            assert found["loss"] == pytest.approx(loss.item(), rel=1e-6)
+            clean = copy.deepcopy(model)
+            for name, parameter in clean.named_parameters():
+                parameter.data, parameter.grad = slow.before[name], None
+            h = clean[0](x)
+            h.retain_grad()
+            F.cross_entropy(clean[1:](h), y).backward()
+            wanted = norm(h.grad) * norm(h) / loss.item()
+            assert found["elasticity/0"] == pytest.approx(wanted, rel=1e-5)
+    assert seen.diagnosis().cause != "non-finite"
+
+
+def test_a_scaler_that_was_not_given_is_an_error() -> None:
+    model, (x, y) = net(), batch()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**16)
+
+    def train() -> None:
+        with skipway.watch(model, optimizer) as seen:
+            scaler.scale(seen.loss(F.cross_entropy(model(x), y))).backward()
+            scaler.step(optimizer)
+
+    with pytest.raises(LossError, match="scaler=scaler"):
+        train()
+
+
+def test_tied_weights_count_once_and_sparse_gradients_as_dense_ones() -> None:
+    class Words(nn.Module):
+        def __init__(self, sparse: bool) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.embedding = nn.Embedding(40, 8, sparse=sparse)
+            self.middle, self.head = nn.Linear(8, 8), nn.Linear(8, 5)
+
+        def forward(self, tokens: Tensor) -> Tensor:
+            return self.head(torch.tanh(self.middle(self.embedding(tokens).mean(1))))
+
+    tokens, y = torch.randint(20, (16, 6)), torch.randint(5, (16,))
+    found = []
+    for sparse in (False, True):
+        model = Words(sparse)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        with skipway.watch(model, optimizer, every=1, outputs=1) as seen:
+            for _ in range(4):
+                optimizer.zero_grad()
+                loss = F.cross_entropy(model(tokens), y)
+                seen.loss(loss).backward()
+                slow = Slow(model)
+                optimizer.step()
+            agree(seen.scalars(), slow, "embedding", loss.item())
+        found.append(seen.scalars())
+    assert found[0] == pytest.approx(found[1], rel=1e-3)  # they are summed in another order
+    tied = next(each for each in ZOO if each.name == "tied")
+    model, inputs = tied.build(), tied.inputs()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with skipway.watch(model, optimizer, every=1) as seen:
+        seen.loss(tied.objective(model, inputs)).backward()
+        slow = Slow(model)
+        optimizer.step()
+    agree(seen.scalars(), slow, "embedding", seen.scalars()["loss"])
+
+
+def test_sparse_adam_trains_under_watch() -> None:
+    model = nn.Sequential(nn.Embedding(30, 4, sparse=True), nn.Flatten())
+    optimizer = torch.optim.SparseAdam(model.parameters(), lr=0.01)
+    tokens = torch.randint(10, (8, 2))
+    with skipway.watch(model, optimizer, every=1, outputs=1) as seen:
+        for _ in range(3):
+            optimizer.zero_grad()
+            loss = model(tokens).square().mean()
+            seen.loss(loss).backward()
+            slow = Slow(model)
+            optimizer.step()
+    agree(seen.scalars(), slow, "0", loss.item())
+    assert seen.scalars()["epsilon/0"] == 0.0
+
+
+def test_complex_parameters_count_as_pairs_of_real_ones() -> None:
+    class Phases(nn.Module):
+        def __init__(self, pairs: bool) -> None:
+            super().__init__()
+            weight = torch.randn(
+                4, 3, dtype=torch.cfloat, generator=torch.Generator().manual_seed(0)
+            )
+            self.weight = nn.Parameter(torch.view_as_real(weight).clone() if pairs else weight)
+
+        def forward(self, x: Tensor) -> Tensor:
+            weight = self.weight if self.weight.is_complex() else torch.view_as_complex(self.weight)
+            return (x.to(weight.dtype) @ weight).abs()
+
+    x, y = batch()
+    found = []
+    for pairs in (False, True):
+        model = Phases(pairs)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        with skipway.watch(model, optimizer, every=1, outputs=1) as seen:
+            for _ in range(3):
+                optimizer.zero_grad()
+                seen.loss(F.cross_entropy(model(x), y)).backward()
+                optimizer.step()
+        found.append(seen.scalars())
+    assert found[0] == pytest.approx(found[1], rel=1e-6)
+    assert found[0]["progress"] > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_other_widths_of_parameters(dtype: torch.dtype) -> None:
+    model, (x, y) = net().to(dtype), batch()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with skipway.watch(model, optimizer, every=1, outputs=1, notify=len) as seen:
+        for _ in range(3):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x.to(dtype)).float(), y)
+            seen.loss(loss).backward()
+            slow = Slow(model)
+            optimizer.step()
+            for layer in ("0", "4", "8"):
+                agree(seen.scalars(), slow, layer, loss.item())
+    lost = seen.scalars()["lost/4"]
+    assert (lost > 0.1) if dtype == torch.bfloat16 else (lost < 0.5)
+
+
+def test_memory_of_parameters_may_be_exchanged() -> None:
+    model, (x, y) = net(), batch()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with skipway.watch(model, optimizer, every=1, outputs=1) as seen:
+        for step in range(4):
+            if step == 2:
+                for parameter in model.parameters():
+                    parameter.data = parameter.data.clone() * 1.5
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            seen.loss(loss).backward()
+            slow = Slow(model)
+            optimizer.step()
+            agree(seen.scalars(), slow, "2", loss.item())
+
+
+def test_channels_last_convolutions() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(True), nn.Conv2d(8, 5, 3)).to(
+        memory_format=torch.channels_last
+    )
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    x = torch.randn(4, 3, 8, 8).contiguous(memory_format=torch.channels_last)
+    with skipway.watch(model, optimizer, every=1, outputs=1) as seen:
+        for _ in range(3):
+            optimizer.zero_grad()
+            loss = model(x).square().mean()
+            seen.loss(loss).backward()
+            slow = Slow(model)
+            optimizer.step()
+            agree(seen.scalars(), slow, "0", loss.item())
+            agree(seen.scalars(), slow, "2", loss.item())
+
+
+# torch.compile
+
+
+def compiled(how: str, backend: str = "aot_eager", outputs: int = 3) -> tuple[Any, Any]:
+    torch._dynamo.reset()
+    model, (x, y) = net(), batch()
+    run = model
+    if how == "a method":
+        model.compile(backend=backend)
+    elif how != "within":
+        run = torch.compile(model, backend=backend)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    if how == "too late":
+        run(x)
+
+    def train(hand: Callable[[Tensor], Tensor]) -> None:
+        for _ in range(40):
+            optimizer.zero_grad()
+            hand(F.cross_entropy(run(x), y)).backward()
+            optimizer.step()
+
+    if how == "alone":
+        train(lambda loss: loss)
+        return model, None
+    with warnings.catch_warnings():
+        # torch.compile itself looks at `.grad` of tensors it stops at.
+        warnings.filterwarnings("ignore", "The .grad attribute")
+        with skipway.watch(run, optimizer, every=5, outputs=outputs) as seen:
+            if how == "within":
+                run = torch.compile(model, backend=backend)
+            train(seen.loss)
+    return model, seen
+
+
+@pytest.mark.parametrize("how", ["before", "within", "a method"])
+def test_a_compiled_model_is_seen_and_trains_the_same(how: str) -> None:
+    alone, _ = compiled("alone")
+    model, seen = compiled(how)
+    assert same(model.state_dict(), alone.state_dict())
+    watching = seen.diagnosis().watching
+    for row in watching.elasticity:
+        looked = [step for step, value in zip(watching.steps, row, strict=True) if value]
+        assert looked == [1, 5, 10, 15, 30]
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_hooks_that_come_too_late_for_a_compiled_model_are_an_error() -> None:
+    with pytest.raises(ModelError, match="compiled and has run before"):
+        compiled("too late")
+    alone, _ = compiled("alone")
+    model, seen = compiled("too late", outputs=0)
+    assert same(model.state_dict(), alone.state_dict())
+    assert seen.scalars()["gradient/0"] > 0

@@ -1,0 +1,275 @@
+"""What `watch` says, when it says it, and what it gives."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import skipway
+from skipway._errors import LossError, ModelError, SkipwayWarning
+from skipway._results import Diagnosis, read
+from watched import batch, net
+
+
+def found(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    data: tuple[Tensor, Tensor] | None = None,
+    *,
+    steps: int = 150,
+    hand: bool = True,
+    scale: float = 1.0,
+    act: Callable[[int], None] = lambda step: None,
+) -> tuple[list[str], Diagnosis]:
+    x, y = data or batch(64)
+    said: list[str] = []
+    with skipway.watch(model, optimizer, every=5, outputs=2, notify=said.append) as seen:
+        for step in range(1, steps + 1):
+            act(step)
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x).float(), y) * scale
+            (seen.loss(loss) if hand else loss).backward()
+            optimizer.step()
+    return said, seen.diagnosis()
+
+
+def sgd(model: nn.Module, rate: float) -> torch.optim.Optimizer:
+    return torch.optim.SGD(model.parameters(), lr=rate)
+
+
+def test_a_layer_that_stops_is_named_with_its_step() -> None:
+    model = net()
+    groups = [{"params": layer.parameters()} for layer in model if hasattr(layer, "weight")]
+    optimizer = torch.optim.SGD(groups, lr=0.1)
+
+    def stop(step: int) -> None:
+        if step in (40, 100):
+            optimizer.param_groups[2]["lr"] = 1e-12 if step == 40 else 0.1
+
+    said, diagnosis = found(model, optimizer, steps=95, act=stop)
+    assert said == ["step 40: 4 stopped moving"]
+    assert diagnosis.cause == "precision"
+    assert diagnosis.layer("4").state == "still"
+    assert [layer.state for layer in diagnosis.layers if layer.name != "4"] == ["arrives"] * 4
+    optimizer.param_groups[2]["lr"] = 0.1
+    said, diagnosis = found(model, optimizer, act=stop)
+    assert said == ["step 40: 4 stopped moving"]
+    assert diagnosis.cause == "healthy"
+    (event,) = diagnosis.watching.events
+    assert (event.step, event.until, event.layers) == (40, 100, ("4",))
+
+
+def test_healthy_training_says_nothing() -> None:
+    for make in (lambda m: sgd(m, 0.3), lambda m: torch.optim.Adam(m.parameters(), 0.01)):
+        model = net()
+        said, diagnosis = found(model, make(model), steps=400)
+        assert said == []
+        assert diagnosis.cause == "solved"
+    model = net()
+    said, diagnosis = found(model, sgd(model, 0.1), hand=False)
+    assert (said, diagnosis.cause, diagnosis.relative) == ([], "healthy", True)
+    assert any("No loss was handed in" in note for note in diagnosis.notes)
+
+
+def test_a_resnet_whose_branches_start_at_zero_says_nothing() -> None:
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(16, 16), nn.Linear(16, 16)
+            nn.init.zeros_(self.b.weight)
+            nn.init.zeros_(self.b.bias)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + self.b(torch.relu(self.a(x)))
+
+    model = nn.Sequential(nn.Linear(4, 16), *(Block() for _ in range(10)), nn.Linear(16, 3))
+    said, diagnosis = found(model, sgd(model, 0.1))
+    assert said == []
+    assert diagnosis.cause in ("healthy", "solved")
+
+
+def deep(activation: type[nn.Module], depth: int = 30) -> nn.Sequential:
+    torch.manual_seed(0)
+    inner = [m for _ in range(depth) for m in (nn.Linear(16, 16), activation())]
+    return nn.Sequential(nn.Linear(4, 16), activation(), *inner, nn.Linear(16, 3))
+
+
+@pytest.mark.parametrize("activation", [nn.Tanh, nn.Sigmoid])
+def test_a_gradient_that_vanishes_is_said_at_the_first_steps(activation) -> None:
+    model = deep(activation)
+    said, diagnosis = found(model, sgd(model, 0.1), steps=20)
+    assert any("0 and" in line and "hardly get any gradient" in line for line in said)
+    assert said[0].startswith("step 1: ")
+    assert diagnosis.cause == "vanishing"
+    assert diagnosis.treatment == "skip"
+    assert diagnosis.layers[0].state in ("dying", "still")
+    assert diagnosis.layers[-1].state == "arrives"
+
+
+def test_values_that_are_not_finite_are_said_at_once() -> None:
+    model = net()
+
+    def break_it(step: int) -> None:
+        if step == 20:
+            model[4].weight.data[0, 0] = math.nan
+
+    said, diagnosis = found(model, sgd(model, 0.1), steps=40, act=break_it)
+    assert "step 20: the loss is NaN or infinite" in said
+    assert diagnosis.cause == "non-finite"
+    assert "4" in diagnosis.findings[0].layers
+
+
+def test_steps_too_small_and_too_large() -> None:
+    model = net()
+    said, diagnosis = found(model, sgd(model, 1e-6))
+    assert [line.partition(": ")[2] for line in said] == [
+        "the steps are too small: the loss stays where it was"
+    ]
+    assert diagnosis.cause == "lr-too-small"
+    model = net()
+    said, diagnosis = found(model, sgd(model, 30.0))
+    assert any("overshoot" in line for line in said)
+    assert diagnosis.cause == "lr-too-large"
+
+
+def test_a_warm_up_is_no_illness() -> None:
+    model = net()
+    optimizer = sgd(model, 1e-7)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.08**step)
+    said, _ = found(model, optimizer, act=lambda step: schedule.step() if step > 1 else None)
+    assert not any("too small" in line for line in said)
+
+
+def test_adams_epsilon_is_said_where_it_holds_the_steps_back() -> None:
+    model = net()
+    said, diagnosis = found(model, torch.optim.Adam(model.parameters(), 1e-3), scale=1e-9)
+    assert any("by the optimizer's epsilon" in line for line in said)
+    assert diagnosis.cause == "lr-too-small"
+    assert diagnosis.findings[0].title == "Adam's epsilon sets the step"
+    assert max(v for row in diagnosis.watching.epsilon for v in row if v is not None) == 1.0
+    model = net()
+    said, _ = found(model, torch.optim.Adam(model.parameters(), 1e-3, eps=1e-20), scale=1e-9)
+    assert said == []
+
+
+def test_a_signal_that_collapses_is_said() -> None:
+    x, y = batch(64)
+    model = nn.Sequential(nn.Linear(4, 16), nn.Linear(16, 16), nn.Linear(16, 3))
+    said, diagnosis = found(model, sgd(model, 1e-6), (x * 1e-2 + 1000, y))
+    assert any("all samples look the same to the last layer" in line for line in said)
+    assert "collapsed-signal" in [finding.cause for finding in diagnosis.findings]
+    said, _ = found(model, sgd(model, 1e-3), (x, y))
+    assert not any("same" in line for line in said)
+
+
+def test_updates_lost_in_bfloat16_are_said() -> None:
+    x, y = batch(64)
+    model = net().bfloat16()
+    said, diagnosis = found(model, sgd(model, 1e-3), (x.bfloat16(), y))
+    assert any("lose most of their updates to rounding" in line for line in said)
+    assert diagnosis.cause == "precision"
+
+
+def test_a_detached_part_is_said() -> None:
+    class Cut(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.c = nn.Linear(4, 8), nn.Linear(8, 8), nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.c(torch.relu(self.b(torch.relu(self.a(x)).detach())))
+
+    model = Cut()
+    said, diagnosis = found(model, sgd(model, 0.3))
+    assert said[0] == "step 1: a gets no gradient at all"
+    assert diagnosis.cause == "detached"
+    assert diagnosis.findings[0].layers == ("a",)
+
+
+def test_the_verdict_is_the_same_whatever_the_loss_is_multiplied_by() -> None:
+    verdicts = []
+    for scale in (1e-6, 1.0, 1e6):
+        model = deep(nn.Tanh)
+        said, diagnosis = found(model, sgd(model, 0.1 / scale), steps=40, scale=scale)
+        verdicts.append((said, diagnosis.cause))
+        model = net()
+        said, diagnosis = found(model, sgd(model, 0.1 / scale), steps=60, scale=scale)
+        assert (said, diagnosis.cause) == ([], "healthy")
+    assert verdicts[0] == verdicts[1] == verdicts[2]
+
+
+def test_a_finding_is_a_warning_of_its_own_category() -> None:
+    model, (x, y) = deep(nn.Sigmoid), batch()
+    optimizer = sgd(model, 0.1)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with skipway.watch(model, optimizer, every=1) as seen:
+            for _ in range(4):
+                optimizer.zero_grad()
+                seen.loss(F.cross_entropy(model(x), y)).backward()
+                optimizer.step()
+    assert {each.category for each in caught} == {SkipwayWarning}
+    assert any("0 and" in str(each.message) for each in caught)
+    assert issubclass(skipway.SkipwayWarning, UserWarning)
+
+
+# What it gives
+
+
+def test_long_trainings_keep_a_bounded_number_of_steps_over_all_of_it() -> None:
+    model, (x, y) = net(depth=1), batch(4)
+    optimizer = sgd(model, 0.01)
+    with skipway.watch(model, optimizer, every=1, outputs=0) as seen:
+        for _ in range(700):
+            optimizer.zero_grad()
+            seen.loss(F.cross_entropy(model(x), y)).backward()
+            optimizer.step()
+    steps = seen.diagnosis().watching.steps
+    assert 100 < len(steps) <= 256
+    assert steps[0] == 1
+    assert steps[-1] > 690
+    assert len({b - a for a, b in pairwise(steps)}) == 1
+
+
+def test_a_diagnosis_over_time_is_data_and_back(tmp_path) -> None:
+    model = deep(nn.Sigmoid, depth=12)
+    _, diagnosis = found(model, sgd(model, 0.1), steps=40)
+    back = read(diagnosis.save(tmp_path / "d.json"))
+    assert back == diagnosis
+    assert isinstance(diagnosis.watching, skipway.Watching)
+    assert diagnosis.save(tmp_path / "d.html").exists()
+    assert "steps 1 to 40" in diagnosis.when
+    assert "batch of 0" not in str(diagnosis)
+
+
+def test_before_the_first_step_there_is_nothing() -> None:
+    model = net()
+    with skipway.watch(model, sgd(model, 0.1)) as seen:
+        assert seen.scalars() == {}
+        assert (seen.step, seen.fresh) == (0, False)
+        with pytest.raises(ModelError, match="No step was taken"):
+            seen.diagnosis()
+        with pytest.raises(LossError, match="not one number"):
+            seen.loss(torch.ones(3))
+
+
+def test_only_every_tenth_step_is_looked_at() -> None:
+    model, (x, y) = net(), batch()
+    optimizer = sgd(model, 0.1)
+    fresh = []
+    with skipway.watch(model, optimizer) as seen:
+        for _ in range(35):
+            optimizer.zero_grad()
+            seen.loss(F.cross_entropy(model(x), y)).backward()
+            optimizer.step()
+            fresh.append(seen.fresh)
+    assert [step for step, new in enumerate(fresh, 1) if new] == [1, 10, 20, 30]
+    assert seen.diagnosis().watching.steps == (1, 10, 20, 30)
