@@ -76,7 +76,16 @@ def test_help_and_lists_do_not_wait_for_torch(arguments: list[str]) -> None:
 
 def test_help_teaches_every_command(tmp_path: Path) -> None:
     text = run("--help", cwd=tmp_path).stdout
-    for command in ("cure", "diagnose", "rewire", "skips", "compare", "cases", "report"):
+    for command in (
+        "cure",
+        "diagnose",
+        "rewire",
+        "skips",
+        "reconnect",
+        "compare",
+        "cases",
+        "report",
+    ):
         assert f"\n  {command} " in text
     assert "skipway cure my_case.py" in text
 
@@ -197,6 +206,25 @@ def test_a_model_without_a_shape_is_told_so(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "--shape" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_reconnect_says_what_the_code_looks_like_then(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n"
+        "        super().__init__()\n        self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)\n\n"
+        "    def forward(self, x):\n        return x + self.b(self.a(x).relu())\n"
+    )
+    shaped = ("net.py:Net", "--shape", "2,4")
+    done = run("reconnect", *shaped, "--rule", "layerscale", "--save", "new.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "1 skip of Net by the rule layerscale." in done.stdout
+    assert "return x + self.scale(self.b(self.a(x).relu()))" in (tmp_path / "new.py").read_text()
+    data = json.loads(run("reconnect", *shaped, "--rule", "none", "--json", cwd=tmp_path).stdout)
+    assert data["plan"]["rule"] is None
+    assert "return self.b(self.a(x).relu())" in data["code"]
+    none = run("reconnect", "plain-mlp", cwd=tmp_path)
+    assert none.returncode == 2
+    assert "no skip connection" in none.stderr
 
 
 def test_rewire_writes_source_that_runs(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         WhatIf,
         read,
     )
-    from ._rewire import rewire, skips
+    from ._rewire import reconnect, rewire, skips
 
 __version__ = "0.1.0"
 
@@ -51,7 +51,7 @@ _HOMES = {
         "WhatIf",
         "read",
     ],
-    "_rewire": ["rewire", "skips"],
+    "_rewire": ["reconnect", "rewire", "skips"],
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES = ("cases", "models", "nn")
@@ -79,6 +79,7 @@ __all__ = [
     "models",
     "nn",
     "read",
+    "reconnect",
     "rewire",
     "skips",
     "watch",

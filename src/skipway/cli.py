@@ -19,6 +19,7 @@ from .learn._commands import learn
 
 if TYPE_CHECKING:
     from ._case import Case
+    from ._results import Plan, Rewiring
 
 F = TypeVar("F", bound=Callable[..., Any])
 RUNS = Path("skipway-runs")
@@ -208,20 +209,65 @@ def rewire(
 ) -> None:
     """Which skips, where, and what does the code look like then?"""
     from ._cure import rewire_case
-    from ._files import write_text
-    from ._results import Plan, read
 
     _check_ending(save, ".py", ".json", ".html")
-    given = read(plan) if plan else None
-    if given is not None and not isinstance(given, Plan):
-        raise click.BadParameter(f"{plan} holds no plan", param_hint="--plan")
+    given = _plan_in(plan)
     if given is not None and how not in (None, given.how):
         raise click.UsageError(f"--how {how} and a plan that says {given.how}; leave one out.")
     result = rewire_case(_find(case), how=how or "add", plan=given, preserve=preserve)
-    if save and save.suffix == ".py":
-        write_text(save, result.source())
-        save = None
-    _finish(result, save, as_json)
+    _finish_rewiring(result, save, as_json)
+
+
+RULES = ("rezero", "skipinit", "layerscale", "stochastic-depth", "fixup", "scaled", "deepnorm",
+         "highway", "none")  # fmt: skip
+
+
+@main.command(epilog=SUBJECT_HELP)
+@click.argument("case", metavar="CASE|MODEL")
+@_shape
+@click.option(
+    "--rule",
+    type=click.Choice(RULES),
+    help="What becomes of x + f(x); none cuts the skips.  [default: rezero]",
+)
+@click.option(
+    "--keep/--no-keep",
+    default=True,
+    show_default=True,
+    help="Compute at first what it did, where the rule can.",
+)
+@click.option(
+    "--plan",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A saved plan to apply instead of a new one.",
+)
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path),
+    help="Also write it: .html, .json (plan and source) or .py (the source).",
+)
+@_json  # fmt: skip
+def reconnect(
+    case: str,
+    shape: str | None,
+    rule: str | None,
+    keep: bool,
+    plan: Path | None,
+    save: Path | None,
+    as_json: bool,
+) -> None:
+    """What if its skips followed another rule, or none?"""
+    from ._rewire import reconnect as run
+    from ._subject import subject
+
+    _check_ending(save, ".py", ".json", ".html")
+    if plan and rule:
+        raise click.UsageError("--rule and --plan, which says the rule itself; leave one out.")
+    chosen = None if rule == "none" else rule or "rezero"
+    given = _plan_in(plan)
+    model, inputs = subject(case, shape)
+    result = run(model, inputs, rule=chosen, keep=keep, plan=given)
+    _finish_rewiring(result, save, as_json)
 
 
 @main.command(epilog=SUBJECT_HELP)
@@ -356,6 +402,24 @@ def _folder(folder: Path | None, name: str, fresh: bool) -> Path:
 
         forget(place)
     return place
+
+
+def _plan_in(path: Path | None) -> Plan | None:
+    from ._results import Plan, read
+
+    given = read(path) if path else None
+    if given is not None and not isinstance(given, Plan):
+        raise click.BadParameter(f"{path} holds no plan", param_hint="--plan")
+    return given
+
+
+def _finish_rewiring(result: Rewiring, save: Path | None, as_json: bool) -> None:
+    from ._files import write_text
+
+    if save and save.suffix == ".py":
+        write_text(save, result.source())
+        save = None
+    _finish(result, save, as_json)
 
 
 def _finish(result: Any, save: Path | None, as_json: bool) -> None:

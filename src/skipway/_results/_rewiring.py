@@ -48,16 +48,22 @@ class Plan(Result):
     """Which skips to add, and where: data that can be read, saved, edited and applied.
 
     Attributes:
-        how: `"add"`, `"cat"` or `"dense"`.
+        how: `"add"`, `"cat"` or `"dense"`; `"reconnect"` where skips that are there already follow
+            another rule.
         skips: in execution order. A layer that reads several earlier ones (`"dense"`) has one
             skip for each of them.
         reason: why these places.
+        rule: of `"reconnect"`: the rule's name, or `None` where the skips are cut.
+        keep: of `"reconnect"`: whether the network computes at first what it did, where the rule
+            can.
     """
 
     kind_of_result = "plan"
-    how: Literal["add", "cat", "dense"]
+    how: Literal["add", "cat", "dense", "reconnect"]
     skips: tuple[PlannedSkip, ...]
     reason: str = ""
+    rule: str | None = None
+    keep: bool = True
 
 
 @dataclass(frozen=True)

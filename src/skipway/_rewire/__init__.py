@@ -15,7 +15,8 @@ rewire ── observe ─► _plan: runs of layers in series (_runs) to places (
 
 from __future__ import annotations
 
+from ._reconnect import reconnect
 from ._skips import skips
 from ._verb import rewire
 
-__all__ = ["rewire", "skips"]
+__all__ = ["reconnect", "rewire", "skips"]

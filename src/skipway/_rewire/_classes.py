@@ -10,7 +10,9 @@ from __future__ import annotations
 import copyreg
 import functools
 import hashlib
+import inspect
 import linecache
+import types
 from typing import Any
 
 from torch import nn
@@ -46,9 +48,13 @@ def _made(base: Any, source: str) -> type[nn.Module]:
     code = compile(source, filename, "exec", flags=_FUTURE, dont_inherit=True)
     # With the lines at hand tracebacks show them, and inspect.getsource finds them.
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-    namespace: dict[str, Any] = {"__name__": f"skipway.rewired.{base.__name__}"}
+    namespace = {**_known_to(base), "__name__": f"skipway.rewired.{base.__name__}"}
     exec(code, namespace)
-    forward = vars(namespace[base.__name__])["forward"]
+    # A compiler that follows a call into a method looks its globals up in the module of this name.
+    # There is none: without the name it takes these as they are.
+    del namespace["__name__"]
+    written = vars(namespace[base.__name__])
+    methods = {name: _bound_to(base, name, written[name]) for name in written if _is_ours(name)}
     kind: Any = type(base)
     made: type[nn.Module] = kind(
         base.__name__,
@@ -59,9 +65,36 @@ def _made(base: Any, source: str) -> type[nn.Module]:
             "__qualname__": base.__qualname__,
             "__reduce_ex__": _reduce_ex,
             "_skipway_source": (base, source),
-            "forward": forward,
+            **methods,
         },
     )
+    return made
+
+
+def _is_ours(name: str) -> bool:
+    return name == "__call__" or not name.startswith("__")
+
+
+def _known_to(base: Any) -> dict[str, Any]:
+    """Return what the class's own methods know by name: of their module, and around them."""
+    method = inspect.unwrap(base.forward)
+    if not isinstance(method, types.FunctionType):
+        return {}
+    cells = zip(method.__code__.co_freevars, method.__closure__ or (), strict=True)
+    around = {name: cell.cell_contents for name, cell in cells if name != "__class__"}
+    return {**method.__globals__, **around}
+
+
+def _bound_to(base: Any, name: str, function: Any) -> Any:
+    """Let `super()` in a method that was copied mean what it meant where it was written."""
+    code = getattr(function, "__code__", None)
+    if code is None or "__class__" not in code.co_freevars:
+        return function
+    owner = next(each for each in base.__mro__ if name in vars(each))
+    cells = zip(code.co_freevars, function.__closure__, strict=True)
+    closure = tuple(types.CellType(owner) if n == "__class__" else cell for n, cell in cells)
+    made = types.FunctionType(code, function.__globals__, name, function.__defaults__, closure)
+    made.__kwdefaults__ = function.__kwdefaults__
     return made
 
 

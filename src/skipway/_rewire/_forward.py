@@ -107,7 +107,7 @@ def _codes(kind: type) -> Iterator[types.CodeType]:
 
 
 def _of_torch(method: types.FunctionType) -> bool:
-    return method.__module__.split(".")[0] == "torch"
+    return (method.__module__ or "").split(".")[0] == "torch"
 
 
 def _signature(scope: nn.Module) -> inspect.Signature:

@@ -43,16 +43,42 @@ def class_page(
         made: constructors of the new modules by attribute name.
         imports: what the body needs.
     """
-    kind = "nn.Sequential" if issubclass(base, nn.Sequential) else "nn.Module"
-    lines = [Line(f"class {base.__name__}({kind}):")]
+    lines = _head(base, made)
     if made:
-        texts = [f"        self.{name} = {made[name]}" for name in made]
-        lines += [*_init(base), *(Line(each, True) for text in texts for each in text.split("\n"))]
         lines.append(Line(""))
     lines.append(Line(f"    def forward{_written(signature)}:"))
     needed = {*imports, *(["import skipway"] if made else [])}
     tensor = "Tensor, " if _names_tensor(signature) else ""
     return Page(frozenset({*needed, f"from torch import {tensor}nn"}), (*lines, *body))
+
+
+def _head(base: type[nn.Module], made: Mapping[str, str]) -> list[Line]:
+    kind = "nn.Sequential" if issubclass(base, nn.Sequential) else "nn.Module"
+    lines = [Line(f"class {base.__name__}({kind}):")]
+    if made:
+        texts = [f"        self.{name} = {made[name]}" for name in made]
+        lines += [*_init(base), *(Line(each, True) for text in texts for each in text.split("\n"))]
+    return lines
+
+
+def methods_page(
+    base: type[nn.Module],
+    methods: Sequence[Sequence[Line]],
+    made: Mapping[str, str],
+    imports: Iterable[str],
+) -> Page:
+    """Write a class with some of its methods.
+
+    Args:
+        base: the user's class.
+        methods: the lines of each, indented as in a class.
+        made: constructors of the new modules by attribute name.
+        imports: what the methods need.
+    """
+    body = [line for method in methods for line in (Line(""), *method)]
+    needed = {*imports, *(["import skipway"] if made else [])}
+    head = _head(base, made)
+    return Page(frozenset({*needed, "from torch import nn"}), (*head, *body[bool(made) ^ 1 :]))
 
 
 def whole(pages: Sequence[tuple[str, Page]]) -> tuple[str, tuple[int, ...]]:

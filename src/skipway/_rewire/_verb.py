@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from .._case import call
 from .._errors import RewireError, SkipwayError
-from .._results import Diagnosis, Plan, Rewiring
+from .._results import Diagnosis, Plan, Rewiring, Undo
 from .._trace import Graph, observe, record, untouched
 from ._added_skip import AddedSkip
 from ._apply import Applied, apply
@@ -20,7 +21,7 @@ from ._placing import place
 from ._plan import make_plan, with_gates, with_scale
 from ._preserved import check_preserved
 from ._relay import check_relays
-from ._source import whole
+from ._source import Page, whole
 
 # A sum that makes the signal this many times larger than the plain network's overflows sooner or
 # later: then the branches are scaled down.
@@ -81,7 +82,7 @@ def rewire(
                 return self[3](x)
         <BLANKLINE>
     """
-    _check(model)
+    check(model, "rewire")
     _check_guides(diagnosis, plan)
     with untouched(model):
         graph = observe(model, inputs)
@@ -96,19 +97,24 @@ def rewire(
         check_relays(applied.model, inputs)
         if preserve:
             check_preserved(model, applied.model, inputs)
-    return _rewiring(model, graph, chosen, applied)
+    return rewiring_of(model, graph, chosen, applied.model, applied.pages, applied.undo)
 
 
-def _check(model: nn.Module) -> None:
+def check(model: nn.Module, verb: str) -> None:
+    """Refuse what is no model, or one that is compiled.
+
+    Raises:
+        RewireError: it is.
+    """
     if not isinstance(model, nn.Module):
         raise RewireError(
-            f"rewire was given a {type(model).__name__}, not a torch.nn.Module; for a Case use "
-            "rewire(case.model(), inputs)."
+            f"{verb} was given a {type(model).__name__}, not a torch.nn.Module; for a Case use "
+            f"{verb}(case.model(), inputs)."
         )
     if hasattr(model, "_orig_mod"):
         raise RewireError(
-            "The model is compiled already. Rewire the model itself and compile the result: "
-            "torch.compile(rewire(net, inputs).model)."
+            f"The model is compiled already. {verb.capitalize()} the model itself and compile the "
+            f"result: torch.compile({verb}(net, inputs).model)."
         )
 
 
@@ -117,6 +123,11 @@ def _check_guides(diagnosis: Diagnosis | None, plan: Plan | None) -> None:
         raise RewireError(
             f"plan is a {type(plan).__name__}, not a Plan: give rewiring.plan, or read a saved one "
             "with skipway.read(path)."
+        )
+    if plan is not None and plan.how == "reconnect":
+        raise RewireError(
+            "The plan gives skips that are there another rule; it is for skipway.reconnect(model, "
+            "inputs, plan=plan). rewire adds skips."
         )
     if diagnosis is not None and not isinstance(diagnosis, Diagnosis):
         raise RewireError(
@@ -155,10 +166,18 @@ def _largest(model: nn.Module, inputs: Any, graph: Graph) -> float:
     return float(largest)
 
 
-def _rewiring(model: nn.Module, graph: Graph, plan: Plan, applied: Applied) -> Rewiring:
-    code, added = whole(applied.pages)
+def rewiring_of(
+    model: nn.Module,
+    graph: Graph,
+    plan: Plan,
+    result: nn.Module,
+    pages: Sequence[tuple[str, Page]],
+    undo: Sequence[Undo],
+) -> Rewiring:
+    """Return the result of a network that was rewired: `result`, from `model`."""
+    code, added = whole(pages)
     before = sum(parameter.numel() for parameter in model.parameters())
-    after = sum(parameter.numel() for parameter in applied.model.parameters())
+    after = sum(parameter.numel() for parameter in result.parameters())
     return Rewiring(
         plan=plan,
         code=code,
@@ -167,6 +186,6 @@ def _rewiring(model: nn.Module, graph: Graph, plan: Plan, applied: Applied) -> R
         parameters=after,
         parameters_added=after - before,
         layers=tuple(unit.name for unit in graph.units),
-        model=applied.model,
-        undo=applied.undo,
+        model=result,
+        undo=tuple(undo),
     )

@@ -6,18 +6,24 @@ from ._chains import chains
 from ._graph import Graph, Node, Unit
 from ._observe import Visit, observe, record
 from ._series import Stage, layers_at, series
-from ._skips import read_skips
+from ._sites import Site, observe_sites
+from ._skips import Joint, branch_of, read_joints, read_skips
 from ._untouched import untouched
 
 __all__ = [
     "Graph",
+    "Joint",
     "Node",
+    "Site",
     "Stage",
     "Unit",
     "Visit",
+    "branch_of",
     "chains",
     "layers_at",
     "observe",
+    "observe_sites",
+    "read_joints",
     "read_skips",
     "record",
     "series",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ._align import Align
+from ._deepnorm_sum import DeepNormSum
 from ._dense_fuse import DenseFuse
 from ._fuse import Fuse
-from ._gate import LayerScale, ReZero
+from ._gate import Affine, LayerScale, ReZero
 from ._highway import Highway
 from ._merge import Add, Concat, Merge
 from ._rule import Rule
@@ -29,10 +30,12 @@ from ._value_residual import ValueResidual
 
 __all__ = [
     "Add",
+    "Affine",
     "Align",
     "AttentionResiduals",
     "Concat",
     "DeepNorm",
+    "DeepNormSum",
     "DeltaAttentionResiduals",
     "Dense",
     "DenseFormer",

@@ -1,4 +1,4 @@
-"""Learned weights for one side of a skip: `ReZero` and `LayerScale`."""
+"""Learned weights for one side of a skip: `ReZero`, `LayerScale` and `Affine`."""
 
 from __future__ import annotations
 
@@ -77,3 +77,28 @@ class LayerScale(nn.Module):
     def extra_repr(self) -> str:
         """Return what `repr` shows between the brackets."""
         return f"{self.features}, init={self.init}, dim={self.dim}"
+
+
+class Affine(nn.Module):
+    """Two learned numbers: `y = a x + c`, one and zero at the start.
+
+    Fixup's, on the branch (Zhang et al. 2019, arXiv:1901.09321, section 3): `x + a f(x) + c`. Its
+    `b` before the branch's first layer is left to the biases that the layer has.
+
+    Shape:
+        Any, to the same.
+
+    Example:
+        >>> x = torch.randn(2, 8)
+        >>> torch.equal(Affine()(x), x)
+        True
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(()))
+        self.bias = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return `a x + c`."""
+        return self.weight * x + self.bias

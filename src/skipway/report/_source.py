@@ -14,7 +14,12 @@ FEW_LINES = 44
 HEAD = 24
 TAIL = 14
 
-HOWS = {"add": "addition", "cat": "concatenation", "dense": "dense connection"}
+HOWS = {
+    "reconnect": "another rule",
+    "add": "addition",
+    "cat": "concatenation",
+    "dense": "dense connection",
+}
 
 _TOKENS = re.compile(
     r"(?P<quiet>\b(?:class|def|return|import|from|as|for|in|if|else|while|with|not|and|or)\b)"

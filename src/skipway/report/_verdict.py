@@ -79,9 +79,19 @@ def verdict(data: Data) -> Verdict:
 def plan_headline(plan: Data, name: str = "") -> str:
     """Say how many skips of which kind: `"25 skips by addition."`."""
     skips = plan["skips"]
+    if plan["how"] == "reconnect":
+        return _reconnected(plan, name)
     count = plural(len(skips), "skip") if skips else "No skips"
     where = f" in {name}" if name else ""
     return f"{count} by {HOWS.get(plan['how'], plan['how'])}{where}."
+
+
+def _reconnected(plan: Data, name: str) -> str:
+    where = f" of {name}" if name else ""
+    count = plural(len(plan["skips"]), "skip")
+    if plan["rule"] is None:
+        return f"{count}{where} cut."
+    return f"{count}{where} by the rule {plan['rule']}."
 
 
 def treatment(cure: Data) -> str:
