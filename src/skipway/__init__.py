@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import cases, models, nn
     from ._case import Case
-    from ._compare import compare
+    from ._compare import Slurm, compare
     from ._cure import cure
     from ._diagnose import Watch, diagnose, watch
     from ._errors import SkipwayError, SkipwayWarning
@@ -33,7 +33,7 @@ __version__ = "0.1.0"
 # The names are imported on first use, so that `skipway --help` does not wait for torch.
 _HOMES = {
     "_case": ["Case"],
-    "_compare": ["compare"],
+    "_compare": ["Slurm", "compare"],
     "_cure": ["cure"],
     "_diagnose": ["Watch", "diagnose", "watch"],
     "_errors": ["SkipwayError", "SkipwayWarning"],
@@ -69,6 +69,7 @@ __all__ = [
     "Skips",
     "SkipwayError",
     "SkipwayWarning",
+    "Slurm",
     "Watch",
     "Watching",
     "WhatIf",

@@ -26,7 +26,7 @@ from torch import nn
 
 from . import _cure_words as words
 from ._case import Case, split
-from ._compare import check_seeds, compare, train
+from ._compare import Slurm, check_seeds, compare, train
 from ._diagnose import diagnose
 from ._errors import CaseError, ModelError, RewireError, SkipwayError
 from ._remedies import better_start, in_float32, unfrozen, with_learning_rate
@@ -43,7 +43,7 @@ def cure(
     case: Case,
     *,
     seeds: int = 5,
-    workers: int | Executor | None = None,
+    workers: int | Executor | Slurm | None = None,
     folder: str | Path | None = None,
     controls: bool = True,
     time_limit: float | None = None,
@@ -57,7 +57,7 @@ def cure(
         case: the training problem.
         seeds: how many paired trainings of every variant.
         workers: local processes, one thread each, by default one for every usable core; or an
-            executor, as for `compare`.
+            executor or a `skipway.Slurm` cluster, as for `compare`.
         folder: where the trainings are kept, so that a second call goes on where this one
             stopped; by default they are forgotten at the end.
         controls: whether a linear, a shallow and a better initialised network run beside.

@@ -106,6 +106,11 @@ def _training(command: F) -> F:
         click.option("--time-limit", type=click.FloatRange(0, min_open=True), metavar="SECONDS",
                      help="A training that takes longer counts as failed."),
         click.option("--retry-failed", is_flag=True, help="Train again what failed before."),
+        click.option("--cluster", type=click.Choice(["slurm"]),
+                     help="Train on a Slurm cluster; the folder must be one that its nodes see."),
+        click.option("--cluster-option", "cluster_options", multiple=True, metavar="NAME=VALUE",
+                     help="For its jobs, by submitit's names: timeout_min=90, mem_gb=8, "
+                          "slurm_partition=gpu; also at_once, together, poll. Repeatable."),
     )  # fmt: skip
     for option in reversed(options):
         command = option(command)
@@ -126,6 +131,8 @@ def cure(
     controls: bool,
     time_limit: float | None,
     retry_failed: bool,
+    cluster: str | None,
+    cluster_options: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Diagnose, rewire, compare, report: the main job.
@@ -145,7 +152,7 @@ def cure(
         result = run(
             problem,
             seeds=seeds,
-            workers=workers,
+            workers=_workers(workers, cluster, cluster_options),
             folder=place,
             controls=controls,
             time_limit=time_limit,
@@ -300,6 +307,8 @@ def compare(
     controls: bool,
     time_limit: float | None,
     retry_failed: bool,
+    cluster: str | None,
+    cluster_options: tuple[str, ...],
     dry_run: bool,
     save: Path | None,
     as_json: bool,
@@ -319,7 +328,7 @@ def compare(
     together = dict(zip(names, problems, strict=True))
     shared: dict[str, Any] = {
         "seeds": seeds,
-        "workers": workers,
+        "workers": _workers(workers, cluster, cluster_options),
         "folder": place,
         "controls": controls,
         "retry_failed": retry_failed,
@@ -366,6 +375,33 @@ def report(run: Path, save: Path | None, as_json: bool) -> None:
 
 
 main.add_command(learn)
+
+
+def _workers(workers: int | None, cluster: str | None, options: tuple[str, ...]) -> Any:
+    """Return what `compare` takes as its workers."""
+    if cluster is None:
+        if options:
+            raise click.UsageError("--cluster-option goes with --cluster slurm.")
+        return workers
+    if workers is not None:
+        raise click.UsageError("--workers is for this machine, --cluster for another; give one.")
+    from ._compare import Slurm
+
+    given = dict(_option(each) for each in options)
+    own = {name: given.pop(name) for name in ("at_once", "together", "poll") if name in given}
+    return Slurm(given, **own)
+
+
+def _option(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise click.BadParameter(f"{text!r} is no NAME=VALUE", param_hint="--cluster-option")
+    for kind in (int, float):
+        try:
+            return name, kind(value)
+        except ValueError:
+            continue
+    return name, value
 
 
 def _result_in(folder: Path) -> Path:

@@ -100,7 +100,7 @@ class Cells:
         Raises:
             RunError: the file is damaged, or belongs to another cell or configuration.
         """
-        path = self.folder / "cells" / cell.file_name(self.configuration)
+        path = self._path(cell)
         if not path.exists():
             return None
         data = _load(path)
@@ -123,6 +123,12 @@ class Cells:
             if run is not None and not (without_failed and run.status == "failed")
         }
 
+    def forget_failed(self, cells: Iterable[Cell]) -> None:
+        """Remove the runs that failed, so that they are run again."""
+        for cell, run in self.runs(cells).items():
+            if run.status == "failed":
+                self._path(cell).unlink()
+
     def write(self, cell: Cell, run: Run) -> None:
         """Keep a finished run.
 
@@ -131,13 +137,15 @@ class Cells:
         """
         plain = to_plain(run)
         data = {"configuration": self.configuration, "checksum": _checksum(plain), "run": plain}
-        path = self.folder / "cells" / cell.file_name(self.configuration)
         try:
-            write_text(path, json.dumps(data, ensure_ascii=False, allow_nan=False))
+            write_text(self._path(cell), json.dumps(data, ensure_ascii=False, allow_nan=False))
         except SkipwayError as error:
             raise RunError(
                 f"{error} Finished trainings are kept; make room and run the same command again."
             ) from error
+
+    def _path(self, cell: Cell) -> Path:
+        return self.folder / "cells" / cell.file_name(self.configuration)
 
 
 def configuration(settings: Mapping[str, str]) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from .._case import Case
@@ -17,11 +17,10 @@ from ._controls import DETAILS
 from ._csv import write_csv
 from ._environment import environment
 from ._outlook import outlook
-from ._pool import run_all
+from ._pool import Results, Workers, clear_left, run_all
 from ._summary import Table, best_treated, variants_of
 from ._trial import Trial, check_arguments, prepare
 from ._words import Writer
-from ._work import Job
 
 Progress = Callable[[int, int, str], None]
 
@@ -31,7 +30,7 @@ def compare(
     *,
     seeds: int = 5,
     learning_rates: tuple[float, ...] | None = None,
-    workers: int | Executor | None = None,
+    workers: Workers = None,
     folder: str | Path | None = None,
     controls: bool = True,
     time_limit: float | None = None,
@@ -51,7 +50,8 @@ def compare(
         seeds: how many trainings of every variant at every rate.
         learning_rates: factors of each optimizer's own rate; by default the first case's.
         workers: local processes of one thread each; 0 for this process, `None` for one a usable
-            core; or any `concurrent.futures.Executor` whose workers see `folder`.
+            core; or any `concurrent.futures.Executor`, or a `skipway.Slurm` cluster, whose
+            workers see `folder`.
         folder: keeps every finished training, so that the same call goes on where it stopped;
             by default nothing is kept.
         controls: whether a linear network, a shallow one and the reference with a better start
@@ -86,9 +86,13 @@ def compare(
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="skipway-"))
         store = Cells(Path(folder), trial.settings)
         stack.enter_context(store.locked())
+        clear_left(store.folder)
         cells = trial.cells(seeds)
-        kept = store.runs(cells, without_failed=retry_failed)
-        runs = _run(job, store, cells, kept, workers, progress or _quiet)
+        if retry_failed:
+            store.forget_failed(cells)
+        kept = store.runs(cells)
+        train = partial(run_all, job, workers=workers, store=store, settings=trial.settings)
+        runs = _run(train, store, cells, kept, progress or _quiet)
         write_csv(runs, store.folder / "cells.csv")
         _check_reference(trial, runs)
         comparison = _conclude(trial, runs, seeds, store.configuration, details or {})
@@ -101,7 +105,7 @@ def foresee(
     *,
     seeds: int = 5,
     learning_rates: tuple[float, ...] | None = None,
-    workers: int | Executor | None = None,
+    workers: Workers = None,
     folder: str | Path,
     controls: bool = True,
     retry_failed: bool = False,
@@ -120,11 +124,10 @@ def foresee(
 
 
 def _run(
-    job: Job,
+    train: Callable[[Sequence[Cell]], Results],
     store: Cells,
     cells: Sequence[Cell],
     kept: Mapping[Cell, Run],
-    workers: int | Executor | None,
     progress: Progress,
 ) -> dict[Cell, Run]:
     """Return the run of every cell, in the cells' order; what is not kept is trained."""
@@ -133,9 +136,10 @@ def _run(
     todo = [cell for cell in cells if cell not in runs]
     if todo:
         # Closing it on an exception (Ctrl-C) stops what still runs.
-        with closing(run_all(job, todo, workers, store.folder)) as results:
+        with closing(train(todo)) as results:
             for cell, run in results:
-                store.write(cell, run)
+                if store.read(cell) is None:  # a node of a cluster has kept it already
+                    store.write(cell, run)
                 runs[cell] = run
                 progress(len(runs), len(cells), f"{cell.variant}, seed {cell.seed}")
     return {cell: runs[cell] for cell in cells}

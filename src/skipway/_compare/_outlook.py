@@ -11,7 +11,8 @@ import torch
 
 from .._results import Outlook, Run
 from ._cells import Cell
-from ._pool import usable_cores
+from ._cluster import Slurm
+from ._pool import Workers, usable_cores
 from ._train import batches, step
 from ._work import Job, build
 
@@ -20,7 +21,7 @@ def outlook(
     job: Job,
     cells: Sequence[Cell],
     kept: Mapping[Cell, Run],
-    workers: int | Executor | None,
+    workers: Workers,
     folder: str,
 ) -> Outlook:
     """Return what is done, what is left, and the seconds that should take.
@@ -50,7 +51,9 @@ def _names(cells: Sequence[Cell]) -> list[str]:
     return list(dict.fromkeys(cell.variant for cell in cells))
 
 
-def _count(workers: int | Executor | None) -> int:
+def _count(workers: Workers) -> int:
+    if isinstance(workers, Slurm):
+        return workers.at_once
     if isinstance(workers, Executor):
         return max(1, int(getattr(workers, "_max_workers", 1)))
     return max(1, usable_cores() if workers is None else workers)

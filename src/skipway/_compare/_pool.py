@@ -1,11 +1,11 @@
-"""Where the cells run: in this process, in local processes, or in any executor."""
+"""Where the cells run: in this process, in local processes, in any executor, on a cluster."""
 
 from __future__ import annotations
 
 import os
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -21,38 +21,53 @@ from typing import Any
 
 from .._errors import RunError
 from .._results import Run
-from ._cells import Cell
-from ._ship import shipped
+from ._cells import Cell, Cells
+from ._cluster import Slurm, cancel_left, run_on_cluster
+from ._ship import shipped, sweep
 from ._work import Job, lost, run_cell, run_shipped
 
+Workers = int | Executor | Slurm | None
 Results = Generator[tuple[Cell, Run], None, None]
 
 
 def run_all(
-    job: Job, cells: Sequence[Cell], workers: int | Executor | None, folder: Path
+    job: Job,
+    cells: Sequence[Cell],
+    workers: Workers,
+    store: Cells,
+    settings: Mapping[str, str],
 ) -> Results:
     """Run the cells and hand each result out as soon as it is there.
 
     Args:
-        job: what the cells share; it is written into `folder` once, not sent with every cell.
+        job: what the cells share; it is written into the folder once, not sent with every cell.
         cells: what to run.
         workers: processes of this machine, 0 for this process, `None` for one a usable core; or
-            an executor, whose workers must see `folder`.
-        folder: for the job, while the cells run.
+            an executor or a cluster, whose workers must see the folder.
+        store: where the cells are kept.
+        settings: of the store.
 
     Raises:
-        RunError: a worker of a given executor died.
+        RunError: a worker of a given executor died, or the cluster ended trainings early.
         CaseError: a case cannot be sent to another process.
     """
     if isinstance(workers, int) and workers <= 0:
         for cell in cells:
             yield cell, run_cell(job, cell)
         return
-    with shipped(job, folder) as path:
-        if isinstance(workers, Executor):
+    with shipped(job, store.folder) as path:
+        if isinstance(workers, Slurm):
+            yield from run_on_cluster(workers, path, store, settings, cells)
+        elif isinstance(workers, Executor):
             yield from _collect(workers, path, cells)
         else:
             yield from _local(path, cells, workers or usable_cores(), _patience(job.time_limit))
+
+
+def clear_left(folder: Path) -> None:
+    """End and remove what a killed run left behind: jobs in a cluster's queue, job files."""
+    cancel_left(folder)
+    sweep(folder)
 
 
 def usable_cores() -> int:

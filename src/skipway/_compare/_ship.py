@@ -17,7 +17,7 @@ from .._case import Case
 from .._errors import CaseError
 from ._work import Job
 
-_JOB = ".job-"
+_OURS = f".job-{platform.node()}-"
 
 
 @contextmanager
@@ -27,11 +27,8 @@ def shipped(job: Job, folder: Path) -> Iterator[Path]:
     Raises:
         CaseError: a case cannot be sent to another process.
     """
-    ours = f"{_JOB}{platform.node()}-"
-    for left in folder.glob(f"{ours}*"):
-        if _is_gone(left.name.removeprefix(ours).partition("-")[0]):
-            left.unlink(missing_ok=True)  # of a run that was killed
-    handle, name = tempfile.mkstemp(dir=folder, prefix=f"{ours}{os.getpid()}-", suffix=".pickle")
+    prefix = f"{_OURS}{os.getpid()}-"
+    handle, name = tempfile.mkstemp(dir=folder, prefix=prefix, suffix=".pickle")
     path = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -39,6 +36,13 @@ def shipped(job: Job, folder: Path) -> Iterator[Path]:
         yield path
     finally:
         path.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the job files that killed runs left in `folder`."""
+    for left in folder.glob(f"{_OURS}*"):
+        if _is_gone(left.name.removeprefix(_OURS).partition("-")[0]):
+            left.unlink(missing_ok=True)
 
 
 def _is_gone(process: str) -> bool:
