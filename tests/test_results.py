@@ -95,8 +95,8 @@ def test_the_public_names_are_these() -> None:
     assert set(skipway.__all__) == {
         "Case", "Comparison", "Cure", "Diagnosis", "Finding", "Plan", "PlannedSkip", "Rewiring",
         "SkipConnection", "Skips", "SkipwayError", "SkipwayWarning", "Watch", "Watching", "WhatIf",
-        "Slurm", "cases", "compare", "cure", "diagnose", "models", "nn", "read", "reconnect", "rewire",
-        "skips", "watch",
+        "Slurm", "cases", "compare", "cure", "diagnose", "models", "nn", "read", "reconnect",
+        "rewire", "skips", "watch",
     }  # fmt: skip
     for name in skipway.__all__:
         assert getattr(skipway, name) is not None
