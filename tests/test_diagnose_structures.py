@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oracle import torchvision
-from skipway import diagnose
-from test_diagnose import mlp, sgd
+from skipway import diagnose, report
+from test_diagnose import Residual, digits, judge, mlp, sgd
 
 # Known to train from this start; at it, elasticities go far above those of small networks.
 TRAIN_WELL = ("resnet18", "resnet50", "mobilenet_v2", "shufflenet_v2_x1_0", "regnet_x_400mf")
@@ -41,3 +42,131 @@ def test_a_gradient_that_explodes_behind_normalisation_is_told():
     rate = found.findings[0].suggestion["learning_rate"]
     again = diagnose(model, batch, F.cross_entropy, optimizer=sgd(model, rate))
     assert again.cause == "healthy"
+
+
+class Gated(nn.Module):
+    """`x + gate(b(relu(a(x))))`, the gate being a constant, a parameter or one for each channel."""
+
+    def __init__(self, gate: float | nn.Parameter, blocks: int = 6) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Linear(64, 64), nn.Linear(64, 10)
+        self.a = nn.ModuleList(nn.Linear(64, 64) for _ in range(blocks))
+        self.b = nn.ModuleList(nn.Linear(64, 64) for _ in range(blocks))
+        self.gate = gate
+        self.mixed = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for at, (a, b) in enumerate(zip(self.a, self.b, strict=True)):
+            gate = 1.0 if self.mixed and at != 2 else self.gate
+            x = x + gate * b(torch.relu(a(x)))
+        return self.head(x)
+
+
+class LongBranches(nn.Module):
+    """Two branches of `depth` layers, each beside a skip; as `nn.Linear` starts, they are dying."""
+
+    def __init__(self, depth: int, orthogonal: bool = False) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Linear(64, 64), nn.Linear(64, 10)
+        self.branches = nn.ModuleList(mlp(depth)[:-1] for _ in range(2))
+        if not orthogonal:
+            self.branches.apply(lambda module: getattr(module, "reset_parameters", int)())
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for branch in self.branches:
+            x = x + branch(x)
+        return self.head(x)
+
+
+def causes(found) -> list[tuple[str, str]]:
+    return [(finding.cause, finding.title) for finding in found.findings]
+
+
+def test_a_dead_branch_beside_a_healthy_skip_is_seen():
+    torch.manual_seed(0)
+    model = Residual()
+    with torch.no_grad():
+        model.a[3].bias.fill_(-50)  # its ReLUs are off for every sample
+    found = judge(model)
+    # What every norm over the whole depth sees: nothing at all.
+    assert found.decades_lost < 1
+    assert causes(found) == [
+        ("healthy", "The gradient arrives everywhere"),
+        ("dead-units", "A branch beside a skip is dead"),
+    ]
+    finding = found.findings[1]
+    assert finding.layers == ("a.3", "b.3")
+    assert "`a.3` to `b.3`" in finding.place
+    assert "kaiming_normal_" in finding.remedy
+    with torch.no_grad():
+        for layer in model.a[:8]:
+            layer.bias.fill_(-50)
+    found = judge(model)
+    assert found.cause == "dead-units"
+    assert found.headline == "The branches are dead; only the skips are left."
+
+
+def test_a_branch_that_a_constant_scales_away_is_dead():
+    torch.manual_seed(0)
+    model = Gated(1e-9)
+    model.mixed = True
+    found = judge(model)
+    assert causes(found)[1:] == [("vanishing", "A branch beside a skip is dead")]
+    assert found.findings[1].layers == ("a.2", "b.2")
+    assert judge(Gated(1e-9)).cause == "vanishing"
+
+
+@pytest.mark.parametrize("zero", ["last weight", "scalar gate", "gates", "layer scale"])
+def test_a_branch_that_starts_at_zero_is_not_dead(zero):
+    torch.manual_seed(0)
+    start = {"scalar gate": torch.zeros(()), "gates": torch.zeros(64)}.get(zero)
+    start = torch.full((64,), 1e-6) if start is None else start
+    model = Residual(zero=True) if zero == "last weight" else Gated(nn.Parameter(start))
+    assert causes(judge(model)) == [("healthy", "The gradient arrives everywhere")]
+
+
+def test_a_residual_network_started_at_zero_is_healthy():
+    torch.manual_seed(0)
+    model = torchvision.models.resnet18(weights=None, zero_init_residual=True).train()
+    batch = torch.randn(4, 3, 64, 64), torch.arange(4)
+    assert causes(diagnose(model, batch, F.cross_entropy))[0][0] == "healthy"
+    assert len(causes(diagnose(model, batch, F.cross_entropy))) == 1
+
+
+def test_a_long_branch_in_which_the_gradient_dies_is_seen():
+    torch.manual_seed(0)
+    found = judge(LongBranches(12))
+    assert found.cause == "vanishing"
+    assert found.treatment == "skip"
+    assert found.findings[0].title == "The gradient dies inside of a branch"
+    assert set(found.findings[0].layers) == {
+        layer.name for layer in found.layers if layer.name.startswith("branches")
+    }
+    assert len(causes(judge(LongBranches(12, orthogonal=True)))) == 1
+
+
+def test_what_goes_around_a_layer_is_weighed_by_hand():
+    torch.manual_seed(0)
+    model = Residual(blocks=3)
+    found = judge(model)
+    twin, (inputs, targets) = Residual(blocks=3).double(), digits()
+    twin.load_state_dict(model.state_dict())
+    x = twin.stem(inputs.double())
+    stream = x
+    inner = twin.a[0](stream)
+    branch = twin.b[0](torch.relu(inner))
+    past = 1.0 * stream  # the skip by itself, so that its own gradient can be asked for
+    x = past + branch
+    for a, b in zip(twin.a[1:], twin.b[1:], strict=True):
+        x = x + b(torch.relu(a(x)))
+    loss = F.cross_entropy(twin.head(x), targets)
+    to_inner, to_past = torch.autograd.grad(loss, [inner, past])
+    own = float(to_inner.norm() * inner.detach().norm())
+    beside = float(to_past.norm() * past.detach().norm())
+    expected = beside**2 / (own**2 + beside**2)
+    assert found.layer("a.0").around == pytest.approx(expected, rel=1e-5)
+    assert found.layer("stem").around is None
+    assert "Around it, over skips" in report.page(found.to_dict())
+    assert judge(mlp(3)).layers[1].around is None

@@ -67,6 +67,34 @@ def is_stuck(tried: Tried, level: float) -> bool:
 
 
 @dataclass(frozen=True)
+class Branch:
+    """One branch beside a skip.
+
+    Attributes:
+        source: the layer where the ways part, or `"input"`.
+        destination: the layer after which they join.
+        layers: the weight layers of the branch, in execution order.
+        reach: the largest `||dL/dW|| * max(||W||, root of its width) / |L|` over the weights that
+            the branch multiplies by: what it could do if they had a usual size. One that starts
+            at zero has it too.
+        stream: `||dL/dx|| * ||x|| / |L|` of the skipped tensor where they join.
+        share: size of what the branch adds over that of the stream.
+        fall: decades of the elasticity of its own layers lost between them, where it is one chain
+            and none of its weights starts at zero.
+        weakest: the layer of the branch where it is lowest.
+    """
+
+    source: str
+    destination: str
+    layers: tuple[str, ...]
+    reach: float
+    stream: float
+    share: float
+    fall: float
+    weakest: str
+
+
+@dataclass(frozen=True)
 class Facts:
     """What was measured; see `Diagnosis` for the fields of the same name."""
 
@@ -114,6 +142,8 @@ class Facts:
     """One constant answer is right for the whole batch."""
     sizes: tuple[float, ...] = ()
     """Root mean square of each layer's output, in the order of `layers`."""
+    branches: tuple[Branch, ...] = ()
+    """What the branches beside skips do."""
     unchanged: tuple[tuple[str, int], ...] = ()
     """Layer and how many of its weights the step left exactly as they were."""
 

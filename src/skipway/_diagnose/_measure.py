@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from .._trace import Graph, Unit, read_skips
 from .._trace._numbers_at import Numbers, norm
 from .._trace._probe import Probe, UnitProbe
 from . import _thresholds as limit
+from ._branches import read_branches
 from ._facts import Facts
 from ._faults import Weight, with_faults
 from ._step import Move
@@ -64,6 +66,7 @@ def read_layers(
         dtype=_dtype(model),
         sizes=tuple(seen.units[layer.name].rms for layer in layers),
     )
+    facts = replace(facts, branches=read_branches(seen, weights, first_name, scale))
     return with_faults(facts, model, seen, weights, first_name, moves, held is not None)
 
 
@@ -108,10 +111,18 @@ def _weights(
             reached=gradients.get(name) is not None,
             requires_grad=parameter.requires_grad,
             held=held is None or id(parameter) in held,
-            narrow=min(len(parameter), parameter[0].numel()) if parameter.dim() > 1 else 1,
+            narrow=min(len(parameter), parameter[0].numel())
+            if parameter.dim() > 1
+            else parameter.numel(),
         )
         for index, (name, parameter) in enumerate(named.items())
     }
+
+
+def _narrow(parameter: Tensor) -> int:
+    """Return the smaller width of a matrix or kernel; a vector, whatever its shape, has one."""
+    vector = parameter.dim() < 2 or parameter.numel() == max(parameter.shape)
+    return parameter.numel() if vector else min(len(parameter), parameter[0].numel())
 
 
 def _reading(
@@ -151,6 +162,7 @@ def _reading(
         via_skip=raw.via_skip,
         via_branch=raw.via_branch,
         trainable=trainable,
+        around=raw.around,
         with_skip=None if raw.with_skip is None else raw.with_skip / scale,
         skip_to=raw.skip_to,
     )

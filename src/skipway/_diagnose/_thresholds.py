@@ -94,3 +94,11 @@ LASTING = 3
 BEGUN = 10
 # The loss over the one it began with: more is a training that has come apart.
 APART = 10.0
+
+# What the best weight of a branch could do, over the stream beside it. At the start of reference
+# networks the lowest is 0.24 to 1 (ResNet, DenseNet, MobileNet, RegNet), 0.014 (Swin, and ResNet
+# started at zero) and 10^-3.9 (ConvNeXt, whose layer scale starts at 10^-6 and learns); where ReLUs
+# are off it is 0, where a constant scales the branch away 10^-6 and less.
+DEAD_BRANCH = 1e-5
+# Of branches, or of layers that lie in them: more than this is what the network is sick of.
+MOST_BRANCHES = 0.5

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .._results import Finding
+from . import _rules_branch as branch
 from . import _rules_data as data
 from . import _rules_depth as depth
 from . import _rules_meaning as meaning
@@ -24,6 +25,8 @@ BEFORE_TRIAL: tuple[Rule, ...] = (
     depth.vanishing,
     signal.exploding,
     signal.collapsed_signal,
+    branch.dead_branches,
+    branch.dying_branches,
 )
 AFTER_TRIAL: tuple[Rule, ...] = (
     step.learning_rate_too_large,
@@ -80,8 +83,8 @@ def _beside(main: Judgement, others: list[Judgement]) -> list[Judgement]:
     cause = main.finding.cause
     if cause in _ALONE:
         return []
-    kept = []
-    for other in others:
+    kept: list[Judgement] = []
+    for other in (each for each in others if not _told(each, [main, *others])):
         if other.finding.cause in _FOLLOWS.get(cause, set()):
             # What dead or saturated units do to the gradient is no second illness.
             if other.finding.cause not in ("vanishing", "exploding"):
@@ -89,6 +92,17 @@ def _beside(main: Judgement, others: list[Judgement]) -> list[Judgement]:
         elif not (other.finding.cause == "precision" and cause in ("healthy", "solved")):
             kept.append(other)
     return kept
+
+
+def _told(judgement: Judgement, every: list[Judgement]) -> bool:
+    """Tell whether another finding says the same of these layers, and what to do about it."""
+    finding = judgement.finding
+    return finding.treatment == "none" and any(
+        other.finding.cause == finding.cause
+        and other.finding.treatment != "none"
+        and set(finding.layers) <= set(other.finding.layers)
+        for other in every
+    )
 
 
 def _follows(finding: Finding) -> Finding:

@@ -70,6 +70,8 @@ class LayerReading(Result):
         saturated: share of the following activation's values on its flat ends.
         via_skip: `||dL/dh||` that comes over a skip starting here.
         via_branch: `||dL/dh||` that comes through the branch beside that skip.
+        around: the share of the (squared) elasticity at this depth that goes around this layer, in
+            tensors that a skip carries past it; `None` where nothing does.
         trainable: whether the weight requires a gradient and the optimizer holds it.
         with_skip: the elasticity if a skip led from here to `skip_to`, nothing else changed.
         skip_to: the last layer in series with this one whose output has the same shape.
@@ -99,3 +101,4 @@ class LayerReading(Result):
     trainable: bool = True
     with_skip: float | None = None
     skip_to: str | None = None
+    around: float | None = None

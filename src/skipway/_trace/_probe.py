@@ -27,6 +27,8 @@ from ._observe import record
 
 _SILENCES = {"relu", "threshold"}
 _SATURATES = {"tanh", "sigmoid"}
+# Memory that was not written yet: what stands in it is no value of the model.
+_UNWRITTEN = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"}
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class UnitProbe:
         reached: whether a gradient arrived, be it zero.
         with_skip: `alive` if a skip led from its output to that of `skip_to`.
         skip_to: the last layer of the same shape that it is in series with.
+        around: see `LayerReading`.
     """
 
     output: float
@@ -63,6 +66,7 @@ class UnitProbe:
     via_branch: float | None = None
     with_skip: float | None = None
     skip_to: str | None = None
+    around: float | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,8 @@ class Probe:
         non_finite: index of the first node whose output is not finite.
         cut: index of the first node that carries no gradient though it was computed with
             trainable weights.
+        outputs_at: `||h||` by node.
+        gradients_at: `||dL/dh||` of layers, skipped tensors and joins by node.
     """
 
     graph: Graph
@@ -88,6 +94,8 @@ class Probe:
     units: dict[str, UnitProbe]
     non_finite: int | None
     cut: int | None
+    outputs_at: dict[int, float]
+    gradients_at: dict[int, float]
 
 
 def probe(
@@ -139,7 +147,7 @@ class _Watcher:
     def visit(
         self, index: int, op: str, tensor: Tensor, module: str, arguments: tuple[Any, ...]
     ) -> None:
-        if not tensor.is_floating_point() or tensor.numel() == 0:
+        if not tensor.is_floating_point() or tensor.numel() == 0 or op in _UNWRITTEN:
             return
         with torch.no_grad():
             self._forward(index, op, tensor, arguments)
@@ -226,6 +234,8 @@ class _Watcher:
             units={unit.name: self._unit(graph, unit, read) for unit in graph.units},
             non_finite=next(bad, None),
             cut=cut,
+            outputs_at=read.get("norm", {}),
+            gradients_at=read.get("gradient", {}),
         )
 
     def _unit(self, graph: Graph, unit: Unit, read: dict[str, dict[int, float]]) -> UnitProbe:
@@ -239,12 +249,13 @@ class _Watcher:
             around.append(arriving * outputs.get(source, 0.0))
         size, own = outputs.get(node, 0.0), gradients.get(node, 0.0)
         skip = read.get("with_skip", {}).get(node)
+        alive = math.hypot(own * size, *around)
         activation = activation_of(graph, node)
         tap = tap_of(graph, unit, skipped)
         return UnitProbe(
             output=size,
             gradient=own,
-            alive=math.hypot(own * size, *around),
+            alive=alive,
             rms=size / max(self.sizes.get(node, 1), 1) ** 0.5,
             reached=node in gradients,
             signal=_known(read.get("signal", {}).get(node)),
@@ -254,6 +265,7 @@ class _Watcher:
             via_skip=skipped.get(tap),
             via_branch=read.get("via_branch", {}).get(tap),
             with_skip=None if skip is None else math.hypot(skip * size, *around),
+            around=(math.hypot(*around) / alive) ** 2 if around and alive else None,
             skip_to=None if skip is None else _name_at(graph, self.reaches[node]),
         )
 

@@ -82,7 +82,7 @@ def branch_of(graph: Graph, joint: Joint) -> tuple[str, ...]:
     """
     if joint.start is None:  # neither way goes around the other
         return ()
-    inside = sorted({i for end in joint.branch for i in _between(graph, joint.start, end)})
+    inside = sorted({i for end in joint.branch for i in between(graph, joint.start, end)})
     layers = tuple(unit.name for unit in map(graph.unit_at, inside) if unit is not None)
     nodes = (graph.nodes[index] for index in inside)
     return layers or tuple(dict.fromkeys(node.module for node in nodes if node.parameters))
@@ -175,7 +175,7 @@ def _parting(graph: Graph, ends: Sequence[int]) -> int | None:
     return None
 
 
-def _between(graph: Graph, start: int, end: int) -> list[int]:
+def between(graph: Graph, start: int, end: int) -> list[int]:
     """Return the nodes on the ways from `start` to `end`, which is one of them, in order."""
     inside, waiting = {end}, [end]
     while waiting:
@@ -191,20 +191,20 @@ def _between(graph: Graph, start: int, end: int) -> list[int]:
 
 
 def _pooled(graph: Graph, start: int, end: int) -> bool:
-    return any(word in graph.nodes[i].op for i in _between(graph, start, end) for word in _POOLS)
+    return any(word in graph.nodes[i].op for i in between(graph, start, end) for word in _POOLS)
 
 
 def _fewest_weights(graph: Graph, start: int, end: int) -> int:
     """Count the weight layers on the way from `start` to `end` that has the fewest."""
     least = {start: 0}
-    for i in _between(graph, start, end):
+    for i in between(graph, start, end):
         fewest = min(least[s] for s in graph.sources[i] if s in least)
         least[i] = fewest + (graph.unit_at(i) is not None)
     return least[end]
 
 
 def _units_count(graph: Graph, start: int, end: int) -> int:
-    return sum(graph.unit_at(i) is not None for i in _between(graph, start, end))
+    return sum(graph.unit_at(i) is not None for i in between(graph, start, end))
 
 
 def _layer_at(graph: Graph, nodes: Iterable[int]) -> str:

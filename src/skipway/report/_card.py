@@ -21,6 +21,7 @@ _FIELDS: tuple[tuple[str, Callable[[Reading], str]], ...] = (
     ("Step ‖ΔW‖ / ‖W‖", lambda layer: short(layer.get("step"))),
     ("Loss removed by it", lambda layer: short(layer.get("progress"))),
     ("Weights moved", lambda layer: _moved(layer)),
+    ("Around it, over skips", lambda layer: share(layer.get("around"))),
     ("Via the skip", lambda layer: short(layer.get("via_skip"))),
     ("Via the branch", lambda layer: short(layer.get("via_branch"))),
     ("Signal left", lambda layer: short(layer.get("signal"))),
