@@ -96,7 +96,8 @@ class Judge:
         found = self.spells.follow("dying", step.number, looked, dying)
         found += self.spells.follow("exploding", step.number, looked, exploding)
         last = self.history.last(self.order)
-        collapsed = last is not None and (last.signal or 1.0) < limit.COLLAPSED
+        signal = None if last is None else last.signal
+        collapsed = signal is not None and signal < limit.COLLAPSED
         return found + self.spells.one("collapsed", step.number, collapsed)
 
     def _nearly_solved(self, step: Step) -> bool:

@@ -98,7 +98,8 @@ class Turn:
         kinds: dict[Any, tuple[list[Tensor], list[Tensor]]] = {}
         for each in known:
             lists = kinds.setdefault((each.device, width(each)), ([], []))
-            lists[plain(each).numel() >= LARGE].append(each)
+            # Whole sizes, so that all processes cut alike.
+            lists[each.numel() >= LARGE].append(each)
         self._small = [
             self._batch(kind, small, None) for kind, (small, _) in kinds.items() if small
         ]
@@ -110,7 +111,7 @@ class Turn:
         parts: list[list[Tensor]] = []
         room = 0
         for each in large:
-            size = plain(each).numel()
+            size = each.numel()
             if not parts or size > room:
                 parts.append([])
                 room = self._weights
