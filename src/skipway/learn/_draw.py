@@ -97,6 +97,8 @@ def _below(picture: Picture) -> Text:
     for index, name in enumerate(picture.rows):
         sign = _DASHES[index % len(_DASHES)][0]
         text.append(f"{sign} ", COLOURS[index % len(COLOURS)]).append(f"{name}   ")
+    if picture.log and any(value == 0 for row in picture.rows.values() for value in row):
+        text.append(f"\n{'':>11}Where a line is missing, the value is exactly 0.")
     return text
 
 
@@ -115,14 +117,15 @@ def _bars(picture: Picture) -> Text:
 
 
 def _grid(picture: Picture) -> Text:
-    highest = max((v for row in picture.rows.values() for v in row), default=1.0) or 1.0
+    values = [value for row in picture.rows.values() for value in row]
+    low, span = min(values), (max(values) - min(values)) or 1.0
     label = max(map(len, picture.rows))
     text = Text(f"{picture.y_name}\n{'':>{label}} ")
     text.append("".join(f"{name:^8}" for name in map(str, picture.x)) + "\n")
     for name, row in picture.rows.items():
         text.append(f"{name:>{label}} ")
         for value in row:
-            shade = " ░▒▓█"[min(4, int(5 * value / highest))]
+            shade = "░▒▓█"[min(3, int(4 * (value - low) / span))]
             text.append(shade * 2, COLOURS[0]).append(f"{show(value):<5} ")
         text.append("\n")
     return text

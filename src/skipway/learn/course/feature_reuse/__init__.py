@@ -1,0 +1,1 @@
+"""Which earlier layers a trained dense block reads, from its weights."""

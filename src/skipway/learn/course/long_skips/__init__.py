@@ -1,0 +1,1 @@
+"""An encoder and a decoder, joined at every level by concatenation."""
