@@ -11,6 +11,8 @@ from skipway.learn._examine import examine
 from skipway.learn._exercise import COURSE, Exercise, course
 from skipway.learn._verdict import Verdict
 
+# A learner's process does not turn warnings into errors.
+pytestmark = pytest.mark.filterwarnings("default")
 ANSWERS = Path(__file__).parent / "learn"
 FILES = ["__init__.py", "check.py", "exercise.py", "explanation.md", "hint.md", "solution.py"]
 
