@@ -13,7 +13,7 @@ from pathlib import Path
 from ._exercise import Exercise
 from ._verdict import Verdict
 
-SECONDS = 20.0  # for a check that takes under 5 s on an idle core
+SECONDS = 30.0  # for a check that takes under 5 s on an idle core
 START = 100.0  # more, for importing torch on a busy machine
 
 _CHILD = "from skipway.learn._child import main; main()"

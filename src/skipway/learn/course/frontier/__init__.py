@@ -1,0 +1,1 @@
+"""Gates that start at zero, and more than one stream."""

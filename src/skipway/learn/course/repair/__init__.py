@@ -1,0 +1,1 @@
+"""Two trainings at chance, one of which depth has nothing to do with."""
