@@ -956,3 +956,72 @@ def test_killed_run_goes_on_where_it_stopped(tmp_path, program, workers, number)
         "comparison.json",
         "run.json",
     ]
+
+
+# ---------------------------------------------------------------- a training of one's own
+
+
+def by_hand(model, data, *, seed, rate, log):
+    """Train as the built-in loop does, with momentum; note the first epoch only."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1 * rate, momentum=0.9)
+    inputs, targets = data["train"]
+    order = torch.Generator().manual_seed(seed)
+    for epoch in range(2):
+        model.train()
+        for index in torch.randperm(len(inputs), generator=order).split(32):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(inputs[index]), targets[index]).backward()
+            optimizer.step()
+        if epoch == 0:
+            log(train_loss=1.25)
+
+
+def test_own_training_is_judged_like_any_other():
+    own = case(training=by_hand, learning_rates=(1.0, 3.0))
+    result = compare({"plain": case(learning_rates=(1.0, 3.0)), "own": own}, seeds=2, workers=0,
+                     controls=False)  # fmt: skip
+    run = result.variant("own").runs[0]
+    assert run.status == "done"
+    assert len(run.test) == 3
+    assert run.train_loss[1] == 1.25
+    # Against a literal training outside of any comparison.
+    split = split_train(own)
+    torch.manual_seed(0)
+    model = small()
+    torch.manual_seed(0)
+    data = {"train": tuple(part[split.train] for part in own.train)}
+    by_hand(model, data, seed=0, rate=run.learning_rate, log=lambda **_: None)
+    inputs, targets = own.test
+    right = (model.eval()(inputs).argmax(1) == targets).double().mean()
+    assert run.test[-1] == pytest.approx(100 * float(right))
+    assert {rate for rate, _ in result.variant("own").tried} == {1.0, 3.0}
+
+
+def test_own_training_may_bring_its_own_numbers_and_errors_are_outcomes():
+    def told(model, data, *, seed, rate, log):
+        assert len(data["train"][1]) + len(data["validation"][1]) == len(TRAIN[1])
+        return {"train_loss": 0.5, "validation": 80.0 + seed, "test": 79.0}
+
+    def wrong(model, data, *, seed, rate, log):
+        return {"accuracy": 1.0}
+
+    result = quick({"told": case(training=told), "wrong": case(training=wrong)})
+    assert [run.validation[-1] for run in result.variant("told").runs] == [80.0, 81.0]
+    assert result.variant("told").runs[0].test[-1] == 79.0
+    broken = result.variant("wrong").runs[0]
+    assert broken.status == "failed"
+    assert "gives accuracy; what is compared is called train_loss" in broken.error
+    with pytest.raises(CaseError, match="training; give a function"):
+        case(training=3)
+
+
+def test_own_training_gets_a_dataset_where_the_case_has_one():
+    seen = {}
+
+    def look(model, data, *, seed, rate, log):
+        seen.update({name: len(part) for name, part in data.items()})
+        return {"train_loss": 0.5, "validation": 1.0, "test": 1.0}
+
+    quick({"own": case(train=TensorDataset(*TRAIN), training=look)}, seeds=1)
+    assert seen["train"] + seen["validation"] == len(TRAIN[1])
+    assert seen["test"] == 2  # a pair of tensors, as the case gives it

@@ -27,3 +27,13 @@ def test_it_runs_and_draws(name: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert SAYS[name] in done.stdout
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_training_of_two_processes_is_compared() -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "compare_ddp.py"), "2"], capture_output=True, text=True,
+        timeout=280, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Residual" in done.stdout
+    assert "broke down" not in done.stdout

@@ -37,6 +37,14 @@ class Case:
         metric: `metric(output, targets)`, a number over the whole test set, higher is better.
             By default the share of right classes where the targets are class indices, otherwise
             there is none and the test loss is judged.
+        training: your own training loop instead of the built-in one, called as
+            `training(model, data, seed=..., rate=..., log=...)`. It trains `model` in place (or a
+            copy, in processes of its own, and loads the weights back). `data` maps `"train"` and
+            `"validation"` to the two parts of the training data and `"test"` to the test data;
+            `rate` is the factor for your learning rate. `log(**metrics)` notes one epoch; what is
+            not among `train_loss`, `validation` and `test` is measured on `model` as it is then.
+            Returns the last metrics in the same way, or `None` to have all measured. Loss and
+            optimizer still serve the diagnosis.
         learning_rates: factors of the optimizer's own learning rate that `compare` may choose
             from, the same for every variant.
         controls: factories of further models to run beside (name to factory); a `"linear"` or a
@@ -66,6 +74,7 @@ class Case:
     batch_size: int = 64
     epochs: int = 10
     metric: Callable[[Any, Any], float] | None = None
+    training: Callable[..., Mapping[str, float] | None] | None = None
     learning_rates: tuple[float, ...] = (1.0, 10**0.5, 10.0, 10**1.5)
     controls: Mapping[str, Callable[[], nn.Module]] = dataclasses.field(default_factory=dict)
     name: str = "case"
@@ -81,7 +90,7 @@ class Case:
             value = getattr(self, field)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise CaseError(f"Case {self.name!r} has {field}={value!r}; give 1 or more.")
-        for field in ("loss", "objective", "metric"):
+        for field in ("loss", "objective", "metric", "training"):
             if getattr(self, field) is not None and not callable(getattr(self, field)):
                 raise CaseError(
                     f"Case {self.name!r} has a {type(getattr(self, field)).__name__} as its "

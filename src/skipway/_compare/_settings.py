@@ -44,6 +44,8 @@ def settings_of(
         settings[f"{name}: optimizer"] = _optimizer(case, models[name])
         settings[f"{name}: loss"] = _callable(case.loss or case.objective)
         settings[f"{name}: metric"] = _callable(case.metric)
+        if case.training is not None:
+            settings[f"{name}: training"] = _callable(case.training)
         settings[f"{name}: data"] = f"{_data(case.train)}, {_data(case.test)}"
     return settings
 

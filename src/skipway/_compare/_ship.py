@@ -88,7 +88,7 @@ def _not_importable(cases: Any) -> list[ModuleType]:
 
 
 def _modules(case: Case) -> list[str]:
-    parts = (case.model, case.loss, case.objective, case.optimizer, case.metric)
+    parts = (case.model, case.loss, case.objective, case.optimizer, case.metric, case.training)
     found: list[str] = []
     for part in (*parts, case.train, case.test, *case.controls.values()):
         # A remedy wraps the user's own functions, which are its fields.

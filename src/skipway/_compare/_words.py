@@ -213,7 +213,7 @@ class Writer:
         return (
             "Some trainings broke down",
             f"{counts} at the rate chosen; they count as no better than guessing. The first: "
-            f"{first.error}.",
+            f"{(first.error or '').rstrip('.')}.",
         )
 
     def _edge(self) -> Note | None:

@@ -16,11 +16,12 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from .._case import Case, size
+from .._case import Case
 from .._results import Run
 from ._cells import Cell
-from ._judge import Kind, evaluate
+from ._judge import Kind
 from ._limit import OverTime, at_most
+from ._own import NAMES, Judge, run_own
 from ._split import Split
 from ._train import train
 
@@ -52,6 +53,10 @@ class _Curve:
     train_loss: list[float] = field(default_factory=list)
     validation: list[float] = field(default_factory=list)
     test: list[float] = field(default_factory=list)
+
+    def add(self, metrics: Mapping[str, float]) -> None:
+        for name in NAMES:
+            getattr(self, name).append(metrics[name])
 
 
 def run_shipped(path: str, cell: Cell) -> Run:
@@ -120,16 +125,18 @@ def _alone() -> Iterator[None]:
 
 def _follow(job: Job, cell: Cell, model: nn.Module, optimizer: Optimizer, curve: _Curve) -> float:
     case, split = job.cases[cell.variant], job.split
-    whole = torch.arange(size(case.test))
+    judge = Judge(case, job.kind, model, split)
 
-    def judge(_: int) -> bool:
-        loss, _metric = evaluate(case, "loss", model, case.train, split.train)
-        curve.train_loss.append(loss)
-        curve.validation.append(evaluate(case, job.kind, model, case.train, split.validation)[1])
-        curve.test.append(evaluate(case, job.kind, model, case.test, whole)[1])
-        return not math.isfinite(loss)
+    def note(_: int) -> bool:
+        curve.add(judge.measure())
+        return not math.isfinite(curve.train_loss[-1])
 
-    return train(case, model, optimizer, seed=cell.seed, index=split.train, on_epoch=judge)
+    if case.training is None:
+        return train(case, model, optimizer, seed=cell.seed, index=split.train, on_epoch=note)
+    note(0)
+    torch.manual_seed(cell.seed)
+    run_own(case, judge, seed=cell.seed, rate=cell.factor, add=curve.add)
+    return 0.0
 
 
 def _outcome(
@@ -172,4 +179,4 @@ def _stalled(losses: list[float], chance: float | None) -> bool:
 
 def _first_line(error: Exception) -> str:
     text = str(error).strip()
-    return f"{type(error).__name__}: {text.splitlines()[0] if text else 'no message'}"
+    return f"{type(error).__name__}: {text.splitlines()[0][:500] if text else 'no message'}"
