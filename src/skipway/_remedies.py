@@ -39,7 +39,7 @@ _ACTIVATIONS = {
 # Measured on 50-layer networks on digits (SGD; rates 0.01, 0.0316 and 0.1): tanh 90 % with gain
 # 1 and 96 % with 1.05; sigmoid 12 to 56 % with 4 (the inverse of its slope at 0), 73 to 84 % with
 # 4.6, 79 to 90 % with 5, 77 to 82 % with 5.5.
-_GAINS = {"rectifier": math.sqrt(2), "tanh": 1.05, "sigmoid": 5.0, "none": 1.0}
+GAINS = {"rectifier": math.sqrt(2), "tanh": 1.05, "sigmoid": 5.0, "none": 1.0}
 
 
 def with_learning_rate(case: Case, rate: float) -> Case:
@@ -256,7 +256,7 @@ def restart(model: nn.Module, graph: Graph) -> None:
         if layer is None or id(layer) in done:
             continue
         done.add(id(layer))
-        kind = _activation(graph, unit)
+        kind = activation_kind(graph, unit)
         source, before = _source(graph, unit)
         width = mirrored.get(source, 0)
         into = width > 0 and width == layer.weight.shape[1] and before == "rectifier"
@@ -282,7 +282,7 @@ def _mirrors(layer: Any) -> bool:
     return layer.weight.shape[0] % 2 == 0 and getattr(layer, "groups", 1) == 1
 
 
-def _activation(graph: Graph, unit: Unit) -> str:
+def activation_kind(graph: Graph, unit: Unit) -> str:
     """Return the kind of the activation that follows, past norms and reshapes."""
     here, seen = list(graph.consumers[unit.node]), set[int]()
     while here:
@@ -298,11 +298,10 @@ def _activation(graph: Graph, unit: Unit) -> str:
 
 def _source(graph: Graph, unit: Unit) -> tuple[int, str]:
     """Return the weight layer before (-1 for none) and the activation between."""
-    units = {each.node for each in graph.units}
     node, kind = graph.nodes[unit.node], "none"
     while node.inputs:
         node = graph.nodes[node.inputs[0]]
-        if node.index in units:
+        if graph.unit_at(node.index) is not None:
             return node.index, kind
         kind = _ACTIVATIONS.get(node.op.rstrip("_"), kind)
     return -1, kind
@@ -318,7 +317,7 @@ def _fill(layer: Any, kind: str, before: str, into: bool, onto: bool) -> None:
         matrix = torch.cat([matrix, -matrix], 1) if into else matrix
         matrix = torch.cat([matrix, -matrix], 0) if onto else matrix
     else:
-        matrix = _orthogonal(rows, columns, _GAINS[kind])
+        matrix = _orthogonal(rows, columns, GAINS[kind])
     weight = torch.zeros(layer.weight.shape)
     centre = [size // 2 for size in weight.shape[2:]]
     weight.view(rows, columns, -1)[:, :, _flat(centre, weight.shape[2:])] = matrix

@@ -13,6 +13,7 @@ from .._trace import untouched
 from ._check import check_batch, check_model, check_optimizer, check_task
 from ._facts import Facts
 from ._judgement import Judgement
+from ._remedy import with_numbers
 from ._task import Task
 from ._verdict import absent, first_look, last_look, more_to_try
 
@@ -74,7 +75,7 @@ def diagnose(
         found = first_look(facts)
         if more_to_try(facts, found):
             facts = task.try_further(facts)
-        found = last_look(facts, found)
+        found = [with_numbers(each, facts) for each in last_look(facts, found)]
     return _diagnosis(facts, found, task, when)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from .._results import LayerReading, SkipConnection
 from . import _thresholds as limit
+from ._starts import Start
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,16 @@ class Facts:
     """One constant answer is right for the whole batch."""
     sizes: tuple[float, ...] = ()
     """Root mean square of each layer's output, in the order of `layers`."""
+    starts: tuple[Start, ...] = ()
+    """How the layers start and should."""
+    places: tuple[tuple[tuple[str, str], ...], ...] = ()
+    """Where skips would go, by chain."""
+    gradient: float = 0.0
+    """Norm of the whole gradient."""
+    decay: float = 0.0
+    """Weight decay of the optimizer, the largest of its groups."""
+    meant: tuple[tuple[str, float], ...] = ()
+    """Layer and the size of its step over its weights, without rounding and decay."""
     branches: tuple[Branch, ...] = ()
     """What the branches beside skips do."""
     unchanged: tuple[tuple[str, int], ...] = ()

@@ -18,6 +18,7 @@ from . import _thresholds as limit
 from ._branches import read_branches
 from ._facts import Facts
 from ._faults import Weight, with_faults
+from ._starts import read_starts, skip_places
 from ._step import Move
 
 
@@ -66,7 +67,16 @@ def read_layers(
         dtype=_dtype(model),
         sizes=tuple(seen.units[layer.name].rms for layer in layers),
     )
-    facts = replace(facts, branches=read_branches(seen, weights, first_name, scale))
+    facts = replace(
+        facts,
+        branches=read_branches(seen, weights, first_name, scale),
+        starts=read_starts(
+            model, seen.graph, {name: weights[own].norm for name, own in first_name.items()}
+        ),
+        places=skip_places(seen.graph, layers),
+        gradient=math.hypot(*(weight.gradient for weight in weights.values())),
+        meant=_meant(seen.graph, weights, moves or {}, first_name),
+    )
     return with_faults(facts, model, seen, weights, first_name, moves, held is not None)
 
 
@@ -74,6 +84,20 @@ def _skill(loss: float, chance: float | None, relative: bool) -> float | None:
     if relative or not chance or not math.isfinite(loss):
         return None
     return loss / chance
+
+
+def _meant(
+    graph: Graph,
+    weights: Mapping[str, Weight],
+    moves: Mapping[str, Move],
+    first_name: Mapping[str, str],
+) -> tuple[tuple[str, float], ...]:
+    own = {unit.name: first_name[unit.parameters[0]] for unit in graph.units}
+    return tuple(
+        (name, moves[weight].plain / weights[weight].norm)
+        for name, weight in own.items()
+        if weight in moves and weights[weight].norm > 0
+    )
 
 
 def _scale(seen: Probe, relative: bool) -> float:

@@ -81,6 +81,7 @@ class Task:
             same_targets=self._same_targets(),
             step=None if moves is None else self._summed(moves, epsilon, facts),
             learning_rate=_learning_rate(self.optimizer),
+            decay=_decay(self.optimizer),
             optimizer=None if self.optimizer is None else type(self.optimizer).__name__,
         )
 
@@ -254,6 +255,11 @@ def _held(optimizer: Optimizer) -> set[int]:
 
 def _learning_rate(optimizer: Optimizer | None) -> float | None:
     return None if optimizer is None else float(optimizer.param_groups[0].get("lr", float("nan")))
+
+
+def _decay(optimizer: Optimizer | None) -> float:
+    groups = [] if optimizer is None else optimizer.param_groups
+    return max((float(group.get("weight_decay", 0.0)) for group in groups), default=0.0)
 
 
 def _shape(value: Any) -> str:

@@ -60,7 +60,12 @@ class Finding(Result):
         sure: how sure, and why.
         treatment: which kind of remedy it is.
         layers: names of the layers concerned, the worst first.
-        suggestion: numbers of the remedy where it has them, `{"learning_rate": 0.1}`.
+        suggestion: numbers of the remedy where it has them: `learning_rate` and its range,
+            `learning_rate_low` to `learning_rate_high`; `gain` and `std` of a start; `scale` of
+            weights that are too large; `clip_norm`; `weight_decay`; `relative_step` and
+            `resolution` of steps that are rounded away; how many `skips`.
+        skips: ends of the skips that would answer it, as `rewire` places them; `what_if` takes
+            them too.
     """
 
     kind_of_result = "finding"
@@ -73,6 +78,7 @@ class Finding(Result):
     treatment: Treatment
     layers: tuple[str, ...] = ()
     suggestion: dict[str, float] = field(default_factory=dict)
+    skips: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
