@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import operator
+from typing import Any
 
+import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from skipway._rewire._classes import rewired_class
 from skipway._rewire._edits import Gather, Join, Swap
+from skipway._rewire._loops import folded
 from skipway._rewire._reading import Reading
+from skipway._rewire._statements import Line
 
 
 class Block(nn.Module):
@@ -40,7 +46,7 @@ def test_a_sum_in_place_becomes_another_rule() -> None:
     net.rule = nn.Bilinear(4, 4, 4)
     expected = net.c(net.rule(net.b(torch.relu(net.a(x))), x))
     text, output = _edit_of(net, x, "self.rule({0}, {1})")
-    assert "h = self.rule(self.b(torch.relu(h)), x)" in text
+    assert "out = self.rule(self.b(torch.relu(out)), x)" in text
     torch.testing.assert_close(output, expected, rtol=0, atol=0)
 
 
@@ -97,3 +103,56 @@ def test_skips_that_cross_have_names_of_their_own() -> None:
     expected = net.c(second + x) + first - second
     net.__class__ = rewired_class(Block, page.text)
     torch.testing.assert_close(net(x), expected)
+
+
+# Loops
+
+
+def _folded(text: str) -> str:
+    lines = [Line(each) for each in text.strip("\n").splitlines()]
+    return "\n".join(line.text for line in folded(lines))
+
+
+@pytest.mark.parametrize(
+    ("flat", "expected"),
+    [
+        (
+            "        x = a[0](x)\n        x = a[1](x)\n        x = a[2](x)",
+            "        for i in range(3):\n            x = a[i](x)",
+        ),
+        (
+            "        x = a[1](x)\n        x = a[3](x, 2)\n        x = a[5](x)",
+            "        x = a[1](x)\n        x = a[3](x, 2)\n        x = a[5](x)",
+        ),
+        (
+            "        x = a[3](x)\n        x = a[5](x)\n        x = a[7](x)\n        x = a[9](x)",
+            "        for i in range(3, 11, 2):\n            x = a[i](x)",
+        ),
+        (
+            "        x = a(x)\n        x = a(x)\n        x = a(x)\n        return x",
+            "        for _ in range(3):\n            x = a(x)\n        return x",
+        ),
+        (
+            "        i = a[9](i, 0.5)\n        i = a[8](i, 0.5)\n        i = a[7](i, 0.5)",
+            "        for j in range(3):\n            i = a[9 - j](i, 0.5)",
+        ),
+        (
+            "        x = a[0](x)\n        x = a[1](x)\n        x = a[3](x)",
+            "        x = a[0](x)\n        x = a[1](x)\n        x = a[3](x)",
+        ),
+    ],
+)
+def test_lines_that_repeat_become_a_loop(flat: str, expected: str) -> None:
+    assert _folded(flat) == expected
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 3)), max_size=30))
+def test_a_loop_does_what_the_lines_did(calls: list[tuple[int, int, int]]) -> None:
+    lines = [Line(f"        seen({which}, {a} + {b})") for which, a, b in calls]
+    for body in (lines, folded(lines)):
+        found: list[tuple[int, int]] = []
+        code = "def run(seen):\n        pass\n" + "\n".join(line.text for line in body)
+        space: dict[str, Any] = {}
+        exec(code, space)
+        space["run"](lambda which, value, found=found: found.append((which, value)))
+        assert found == [(which, a + b) for which, a, b in calls]

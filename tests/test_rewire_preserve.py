@@ -159,7 +159,7 @@ def test_data_alone_says_what_is_missing() -> None:
 
 
 def test_the_gate_is_in_the_source() -> None:
-    source = rewire(Plain(depth=4), torch.randn(2, 4), preserve=True).source()
-    assert "self.gates = nn.ModuleList(skipway.nn.ReZero() for _ in range(2))" in source
-    assert "x = self.gates[1](skip) + x" in source
+    source = rewire(Plain(depth=6), torch.randn(2, 4), preserve=True).source()
+    assert "self.gates = nn.ModuleList(skipway.nn.ReZero() for _ in range(3))" in source
+    assert "x = self.gates[i](skip) + x" in source
     assert skipway.nn.ReZero().weight == 0

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import torch
 from torch import nn
@@ -12,9 +11,9 @@ from torch import nn
 import skipway
 
 from ._change import Change, Part
+from ._loops import pattern_of, progression
 
-_WIDTH = 88
-_PLURALS = {"fuse": "fuses"}
+_WIDTH = 100
 
 
 @dataclass(frozen=True)
@@ -34,12 +33,14 @@ class Attribute:
         """Return the text that builds it, on several lines where one is too long."""
         if not self.is_list:
             return self.parts[0].constructor
-        texts = [part.constructor for part in self.parts]
-        if len(set(texts)) == 1:
-            return f"nn.ModuleList({texts[0]} for _ in range({len(texts)}))"
-        items = list(_shortened(texts))
-        inside = "".join(f"            {item},\n" for item in items)
-        return f"nn.ModuleList([\n{inside}        ])"
+        items = list(_items([part.constructor for part in self.parts]))
+        if len(items) == 1 and items[0].startswith("*"):
+            return f"nn.ModuleList({items[0][2:-1]})"
+        line = f"nn.ModuleList([{', '.join(items)}])"
+        if len(line) + len(f"        self.{self.name} = ") <= _WIDTH:
+            return line
+        inside = "".join(f"                {item},\n" for item in items)
+        return f"nn.ModuleList(\n            [\n{inside}            ]\n        )"
 
     def build(self, model: nn.Module) -> nn.Module:
         """Build it from the very text that is shown, on the device of the layers it serves."""
@@ -81,7 +82,7 @@ def names_of(
 
 
 def _free(scope: nn.Module, role: str, several: bool) -> str:
-    name = (_PLURALS.get(role, f"{role}s")) if several else role
+    name = f"{role}s" if several else role
     number = 2
     free = name
     while hasattr(scope, free):
@@ -89,10 +90,40 @@ def _free(scope: nn.Module, role: str, several: bool) -> str:
     return free
 
 
-def _shortened(texts: Sequence[str]) -> list[str]:
-    """Return the items of a list display: what repeats three times or more stands once."""
-    found: list[str] = []
-    for text, group in groupby(texts):
-        count = len(list(group))
-        found += [f"*({text} for _ in range({count}))"] if count > 2 else [text] * count
-    return found
+def _items(texts: Sequence[str]) -> Iterator[str]:
+    """Yield the items of a list display; what repeats or counts up three times or more, once."""
+    at = 0
+    while at < len(texts):
+        end = _together(texts, at)
+        if end - at < 3:
+            yield texts[at]
+            at += 1
+        else:
+            yield f"*({_comprehension(texts[at:end])})"
+            at = end
+
+
+def _together(texts: Sequence[str], at: int) -> int:
+    """Return where the texts end that differ from the one at `at` in one number that counts up."""
+    patterns = [pattern_of(text) for text in texts[at:]]
+    end = 1
+    while end < len(patterns) and patterns[end].template == patterns[0].template:
+        rows = [pattern.numbers for pattern in patterns[max(0, end - 2) : end + 1]]
+        steps = progression(rows)
+        if steps is None or sum(map(bool, steps)) > 1 or not {0, 1} >= set(steps):
+            break
+        end += 1
+    return at + end
+
+
+def _comprehension(texts: Sequence[str]) -> str:
+    patterns = [pattern_of(text) for text in texts]
+    steps = progression([pattern.numbers for pattern in patterns]) or ()
+    if not any(steps):
+        return f"{texts[0]} for _ in range({len(texts)})"
+    which = steps.index(1)
+    start = patterns[0].numbers[which]
+    numbers = [str(n) if at != which else "n" for at, n in enumerate(patterns[0].numbers)]
+    pieces = patterns[0].template.split("\0")
+    text = "".join(a + b for a, b in zip(pieces, [*numbers, ""], strict=True))
+    return f"{text} for n in range({start}, {start + len(texts)})"

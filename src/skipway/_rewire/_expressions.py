@@ -251,7 +251,13 @@ def _defaults(node: fx.Node) -> dict[str, Any]:
     if node.op != "call_function":
         return {}
     try:
-        signature = inspect.signature(node.target)  # type: ignore[arg-type]  # a callable
+        signature = inspect.signature(_declared(node.target))
     except (ValueError, TypeError):
         return {}
     return {name: each.default for name, each in signature.parameters.items()}
+
+
+def _declared(function: Any) -> Any:
+    """Return the function that declares the arguments: pooling is dispatched by one of them."""
+    name = f"_{getattr(function, '__name__', '')}"
+    return getattr(nn.functional, name, function) if "pool" in name else function

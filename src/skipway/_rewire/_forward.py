@@ -20,6 +20,8 @@ import torch
 from torch import fx, nn
 from torch.utils.checkpoint import checkpoint
 
+from ._user_names import UserNames
+
 _CONSTRUCTORS = (
     torch.zeros, torch.ones, torch.empty, torch.full, torch.rand, torch.randn, torch.arange,
     torch.eye, torch.linspace, torch.randint,
@@ -124,13 +126,19 @@ def _signature(scope: nn.Module) -> inspect.Signature:
 class _Tracer(fx.Tracer):
     proxy_buffer_attributes = True
 
-    def __init__(self, inlined: frozenset[str] = frozenset()) -> None:
+    def __init__(self, kind: type[nn.Module], inlined: frozenset[str] = frozenset()) -> None:
         # By itself fx cannot follow `torch.zeros(x.shape[0], 8)`, the start of most recurrent
         # nets: these functions take no stand-in as a size, so they are wrapped while it traces.
         # Inside a checkpoint fx would go on and forget that there was one.
         super().__init__(autowrap_functions=(*_CONSTRUCTORS, checkpoint))
         self._autowrap_search += [torch, torch.utils.checkpoint]
         self.inlined = inlined
+        self.names = UserNames(kind)
+
+    def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
+        node = super().create_node(*args, **kwargs)
+        node.meta["called"] = self.names.now()
+        return node
 
     def create_arg(self, a: Any) -> Any:
         if isinstance(a, nn.Module):  # what a checkpoint is told to call
@@ -146,7 +154,7 @@ def _trace(scope: nn.Module, training: bool, inlined: frozenset[str]) -> list[fx
     modules = [twin, *(twin.get_submodule(path) for path in inlined)]
     before, drawn = [_attributes(each) for each in modules], _random_state()
     try:
-        graph = _Tracer(inlined).trace(twin)
+        graph = _Tracer(type(scope), inlined).trace(twin)
     except Exception as error:  # fx runs the user's code on stand-ins: anything may be raised
         raise UnreadableError(f"fx cannot follow it ({_first_line(error)})") from error
     if _random_state() != drawn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from .._errors import RewireError
-from .._results import Plan, PlannedSkip
+from .._results import PlannedSkip
 from .._trace import Graph, Unit
 from ._places import Place, callers, common_scope, input_of, outermost
 from ._shortcuts import Ends, ends, fuse_of, shortcut_of
@@ -21,17 +21,6 @@ class Placed:
     ends: Ends
 
 
-def place(graph: Graph, plan: Plan) -> list[Placed]:
-    """Find the places of a plan in a network.
-
-    Raises:
-        RewireError: it does not fit; the message names the layer.
-    """
-    if not plan.skips:
-        raise RewireError("The plan holds no skip; rewire without plan= to have one made.")
-    return [_placed(graph, skip) for skip in plan.skips]
-
-
 def is_final(graph: Graph, place: Place) -> bool:
     """Tell whether no further weight layer reads this: it is the output, the logits."""
     return not graph.read_on[place.node]
@@ -42,8 +31,13 @@ def ends_of(graph: Graph, source: Place, destination: Place) -> Ends | None:
     return ends(graph.nodes[source.node].shape, graph.nodes[destination.node].shape, op)
 
 
-def _placed(graph: Graph, skip: PlannedSkip) -> Placed:
-    first, last = _unit(graph, skip.source), _unit(graph, skip.destination)
+def place(graph: Graph, skip: PlannedSkip) -> Placed:
+    """Find the place of a planned skip in a network.
+
+    Raises:
+        RewireError: it does not fit; the message names the layer.
+    """
+    first, last = unit_of(graph, skip.source), unit_of(graph, skip.destination)
     if first.node >= last.node:
         raise RewireError(
             f"`{skip.source}` does not come before `{skip.destination}` in this network, so its "
@@ -88,7 +82,12 @@ def _ends_in_sight(
     return outermost(graph, scope, first, skip.source_shape), destination
 
 
-def _unit(graph: Graph, name: str) -> Unit:
+def unit_of(graph: Graph, name: str) -> Unit:
+    """Return the weight layer of this name.
+
+    Raises:
+        RewireError: the network has none.
+    """
     try:
         return graph.unit(name)
     except KeyError:

@@ -14,6 +14,7 @@ from ._edits import Edit
 from ._expressions import Expressions
 from ._faithful import is_faithful
 from ._forward import UnreadableError, read_forward
+from ._loops import folded
 from ._places import Place
 from ._source import Page, class_page
 from ._statements import statements
@@ -51,7 +52,7 @@ class Reading:
             UnreadableError: a call cannot be written as text.
         """
         expressions = Expressions(self.scope, self.forward.signature)
-        body = statements(self.forward, expressions, edits)
+        body = folded(statements(self.forward, expressions, edits))
         return class_page(
             base_of(self.scope), self.forward.signature, body, made, expressions.imports
         )

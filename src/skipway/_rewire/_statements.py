@@ -61,6 +61,8 @@ class _Body:
         nodes = [node for node, _ in forward.nodes]
         self.marks = Marks(nodes, edits)
         self.locals = Locals(expressions.me)
+        # What the forward's owner calls values, and what others are called here.
+        self.own = {*LOCAL_NAMES, *(node.meta.get("called", "") for node in nodes)}
         self.depth: dict[fx.Node, int] = {}
         for node in nodes:
             below = max((self.depth[each] for each in node.all_input_nodes), default=0)
@@ -214,11 +216,14 @@ class _Body:
         return self.attributes.get(node) or Text(self.locals.of[node])
 
     def _name_for(self, node: fx.Node) -> str:
-        # The deepest operand is the stream that goes through the net: it keeps its name.
         now = self.marks.at[node]
+        called: str = node.meta.get("called", "")
+        if called and self.locals.is_free(called, now):
+            return called
+        # The deepest operand is the stream that goes through the net: it keeps its name.
         for operand in sorted(self._named_operands(node), key=lambda each: -self.depth[each]):
             name = self.locals.of[operand]
-            if name in LOCAL_NAMES and self.locals.is_free(name, now):
+            if name in self.own and self.locals.is_free(name, now):
                 return name
         return self.locals.fresh(LOCAL_NAMES, now)
 

@@ -137,9 +137,10 @@ def _check_guides(diagnosis: Diagnosis | None, plan: Plan | None) -> None:
 
 
 def _applied(model: nn.Module, inputs: Any, graph: Graph, plan: Plan) -> Applied:
-    placed = place(graph, plan)
-    dense = [each for each in placed if each.skip.merge == "dense"]
-    single = [AddedSkip(graph, each) for each in placed if each.skip.merge != "dense"]
+    if not plan.skips:
+        raise RewireError("The plan holds no skip; rewire without plan= to have one made.")
+    dense = [skip for skip in plan.skips if skip.merge == "dense"]
+    single = [AddedSkip(graph, place(graph, s)) for s in plan.skips if s.merge != "dense"]
     return apply(model, inputs, [*single, *dense_blocks(graph, dense)])
 
 
