@@ -12,7 +12,7 @@ from skipway.learn._exercise import COURSE, Exercise, course
 from skipway.learn._verdict import Verdict
 
 # A learner's process does not turn warnings into errors.
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = pytest.mark.filterwarnings("ignore")
 ANSWERS = Path(__file__).parent / "learn"
 FILES = ["__init__.py", "check.py", "exercise.py", "explanation.md", "hint.md", "solution.py"]
 

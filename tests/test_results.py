@@ -95,12 +95,12 @@ def test_the_public_names_are_these() -> None:
     assert set(skipway.__all__) == {
         "Case", "Comparison", "Cure", "Diagnosis", "Finding", "Plan", "PlannedSkip", "Rewiring",
         "SkipConnection", "Skips", "SkipwayError", "SkipwayWarning", "Watch", "Watching", "WhatIf",
-        "Slurm", "cases", "compare", "cure", "diagnose", "models", "nn", "read", "reconnect",
-        "rewire", "skips", "watch",
+        "Slurm", "cases", "compare", "cure", "diagnose", "learn", "models", "nn", "read",
+        "reconnect", "rewire", "skips", "watch",
     }  # fmt: skip
     for name in skipway.__all__:
         assert getattr(skipway, name) is not None
     assert callable(skipway.diagnose)
     assert callable(skipway.compare)
-    with pytest.raises(AttributeError, match="no attribute 'learn'"):
-        skipway.learn  # noqa: B018  # the access is what is tested
+    with pytest.raises(AttributeError, match="no attribute 'teach'"):
+        skipway.teach  # noqa: B018  # the access is what is tested

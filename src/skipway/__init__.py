@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import cases, models, nn
+    from . import cases, learn, models, nn
     from ._case import Case
     from ._compare import Slurm, compare
     from ._cure import cure
@@ -54,7 +54,7 @@ _HOMES = {
     "_rewire": ["reconnect", "rewire", "skips"],
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
-_MODULES = ("cases", "models", "nn")
+_MODULES = ("cases", "learn", "models", "nn")
 
 __all__ = [
     "Case",
@@ -77,6 +77,7 @@ __all__ = [
     "compare",
     "cure",
     "diagnose",
+    "learn",
     "models",
     "nn",
     "read",

@@ -93,9 +93,15 @@ def _check_all(folder: Folder, console: Console) -> int:
     from ._attempt import attempt
     from ._screen import show_list
 
-    verdicts = [attempt(folder, each) for each in course()]
+    passed = True
+    with console.status("") as status:
+        for exercise in course():
+            status.update(f"checking {exercise.file_name}")
+            # A file as it came has no answer in it, and needs no process to say so.
+            right = not folder.is_untouched(exercise) and attempt(folder, exercise).passed
+            passed = passed and right
     show_list(console, folder)
-    return 0 if all(verdict.passed for verdict in verdicts) else 1
+    return 0 if passed else 1
 
 
 @learn.command(epilog=NAME_HELP)
@@ -147,6 +153,18 @@ def list_exercises() -> None:
     except LearnError:
         folder = None
     show_list(_console(), folder)
+
+
+@learn.command()
+@click.argument("folder", default="skipway-notebooks", type=click.Path(path_type=Path))
+def notebooks(folder: Path) -> None:
+    """Write the course as Jupyter notebooks into FOLDER. What is there already stays."""
+    from ._notebooks import write_notebooks
+
+    written = write_notebooks(folder)
+    kept = len(course()) - len(written)
+    note = f" {kept} of yours stay as they are." if kept else ""
+    click.echo(f"{len(written)} notebooks written into {folder}.{note}")
 
 
 def _exercise(name: str | None, folder: Folder | None = None) -> Exercise:

@@ -1,13 +1,13 @@
-"""Run a learner's file and its check in this process, and turn whatever happens into a verdict."""
+"""Run a learner's code and its check in this process, and turn whatever happens into a verdict."""
 
 from __future__ import annotations
 
 import importlib
-import linecache
 import sys
 import traceback
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from ._marking import Wrong
 from ._printed import LINES, Flood, Printed
@@ -16,33 +16,34 @@ from ._verdict import Verdict
 
 def examine(name: str, file: Path) -> Verdict:
     """Return the verdict on the answer in `file` to the exercise `name`."""
+    answer = ModuleType(file.stem)
+    answer.__file__ = str(file)
+    sys.modules[file.stem] = answer  # dataclasses and pickle look a module up by its name
     printed = Printed()
     sys.stdout = sys.stderr = printed
     try:
-        verdict = judge(name, load(file), str(file))
+        exec(compile(file.read_bytes(), str(file), "exec"), answer.__dict__)
+        verdict = judge(name, answer, answer.__dict__)
     except BaseException as error:
-        verdict = explain(error, str(file))
+        verdict = explain(error, answer.__dict__)
     finally:
         sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
     return Verdict(verdict.kind, verdict.message, verdict.line, printed.shown(), verdict.picture)
 
 
-def load(file: Path) -> ModuleType:
-    """Run the file as a module of its own."""
-    module = ModuleType(file.stem)
-    module.__file__ = str(file)
-    sys.modules[file.stem] = module  # dataclasses and pickle look a module up by its name
-    exec(compile(file.read_bytes(), str(file), "exec"), module.__dict__)
-    return module
+def judge(name: str, answer: Any, names: dict[str, Any]) -> Verdict:
+    """Return the verdict on an answer that could be loaded.
 
-
-def judge(name: str, answer: ModuleType, file: str) -> Verdict:
-    """Return the verdict on an answer that could be loaded."""
+    Args:
+        name: of the exercise.
+        answer: has what the learner defined as attributes.
+        names: the globals of the learner's code, by which its lines are known.
+    """
     check = importlib.import_module(f"skipway.learn.course.{name}.check")
     try:
         check.check(answer)
     except BaseException as error:
-        return explain(error, file)
+        return explain(error, names)
     try:
         return Verdict("right", picture=check.picture(answer))
     except Exception:
@@ -50,9 +51,9 @@ def judge(name: str, answer: ModuleType, file: str) -> Verdict:
         return Verdict("right")
 
 
-def explain(error: BaseException, file: str) -> Verdict:
+def explain(error: BaseException, names: dict[str, Any]) -> Verdict:
     """Return the verdict on an answer that raised, with the learner's own line."""
-    line = _line(error, file)
+    line = _line(error, names)
     if isinstance(error, Wrong):
         return Verdict("wrong", str(error))
     if isinstance(error, NotImplementedError) and not str(error):
@@ -68,6 +69,8 @@ def explain(error: BaseException, file: str) -> Verdict:
         return Verdict("error", f"Python cannot read line {line}: {error.msg}.", line)
     if isinstance(error, SystemExit):
         return Verdict("error", f"Line {line} ends the program; take the exit out.", line)
+    if isinstance(error, KeyboardInterrupt):
+        return Verdict("error", f"Interrupted at line {line}.", line)
     if line is None:
         return Verdict("error", f"The check could not work with your code: {_say(error)}")
     return Verdict("error", f"Line {line} raised {_say(error)}", line)
@@ -77,7 +80,7 @@ def _what_to_write(error: BaseException) -> str:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return (
         f"write `{frame.name}` in the place of `raise NotImplementedError`. What it is to do "
-        "stands at the top of the file."
+        "stands at the top."
     )
 
 
@@ -86,10 +89,10 @@ def _say(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _line(error: BaseException, file: str) -> int | None:
-    """Return the innermost line of the learner's file that the error went through."""
-    if isinstance(error, SyntaxError) and error.filename == file:
+def _line(error: BaseException, names: dict[str, Any]) -> int | None:
+    """Return the innermost line of the learner's code that the error went through."""
+    if isinstance(error, SyntaxError) and error.filename == names.get("__file__"):
         return error.lineno
-    linecache.checkcache(file)
-    frames = [each for each in traceback.extract_tb(error.__traceback__) if each.filename == file]
-    return frames[-1].lineno if frames else None
+    frames = traceback.walk_tb(error.__traceback__)
+    lines = [number for frame, number in frames if frame.f_globals is names]
+    return lines[-1] if lines else None

@@ -23,8 +23,7 @@ def function(answer: ModuleType, name: str) -> Callable[..., Any]:
     found = getattr(answer, name, None)
     if not callable(found):
         raise Wrong(
-            f"`{name}` is missing. The exercise came with it; `skipway learn reset` brings the "
-            "file back as it was."
+            f"`{name}` is missing. The exercise came with it, and the check calls it by this name."
         )
     return found  # type: ignore[no-any-return]
 

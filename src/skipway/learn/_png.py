@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +12,30 @@ from ._picture import Picture
 
 def save(picture: Picture, file: Path) -> bool:
     """Write the picture to `file`; return False where matplotlib is not installed."""
+    data = png(picture)
+    if data is None:
+        return False
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)
+    return True
+
+
+def png(picture: Picture) -> bytes | None:
+    """Return the picture as the bytes of a PNG, or None where matplotlib is not installed."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
-        return False
+        return None
     # Without pyplot: no window, no global state, and the learner's own style stays untouched.
     figure = Figure(figsize=(7, 4), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     {"lines": _lines, "bars": _bars, "grid": _grid}[picture.kind](axes, picture)
-    axes.set_title(picture.title, loc="left", fontsize=10, wrap=True)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file)
-    return True
+    figure.suptitle(textwrap.fill(picture.title, 80), x=0.01, ha="left", fontsize=10)
+    written = io.BytesIO()
+    figure.savefig(written)
+    return written.getvalue()
 
 
 def _lines(axes: Any, picture: Picture) -> None:

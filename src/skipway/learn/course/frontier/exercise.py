@@ -3,17 +3,19 @@
 x + F(x) has been with us since 2015. Two questions came later: how much of F at the start, and
 why only one path?
 
-ReZero (Bachlechner et al. 2020, arXiv:2003.04887)
+ReZero
+    A gate a, one number that is trained and starts at 0 (Bachlechner et al. 2020,
+    arXiv:2003.04887):
 
-    y = x + a F(x),   a one number that is trained, and starts at 0
+        y = x + a F(x)
 
     So the network starts as the identity, through any number of layers, and lets each branch in as
     far as it helps. Write __init__ and forward; a must be something that the optimizer sees.
 
-hyper_connection(streams, body, pre, post, res)   (Zhu et al. 2024, arXiv:2409.19606)
-
+hyper_connection(streams, body, pre, post, res)
     Two streams X_0 and X_1 run through the network side by side. The branch reads a mixture of
-    them, and writes to both; and they are mixed with each other:
+    them, and writes to both; and they are mixed with each other (Zhu et al. 2024,
+    arXiv:2409.19606):
 
         read     h    = pre_0 X_0 + pre_1 X_1
         write    X'_i = res_i0 X_0 + res_i1 X_1 + post_i F(h)          for i = 0 and 1
