@@ -14,6 +14,7 @@ import sys
 import textwrap
 import time
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -30,9 +31,13 @@ from skipway._compare._cells import Cell
 from skipway._compare._controls import controls_of
 from skipway._compare._judge import chance_loss, evaluate
 from skipway._compare._limit import OverTime, at_most
+from skipway._compare._normalised import Normalised
+from skipway._compare._notes import Notes
+from skipway._compare._saying import Saying
 from skipway._compare._split import split_train
 from skipway._compare._statistics import choose_rate, evidence, holm
 from skipway._compare._summary import Table, best_treated, variants_of
+from skipway._compare._widened import Widened, factor_for
 from skipway._compare._words import Writer
 from skipway._compare._work import Job, build, run_cell
 from skipway._errors import (
@@ -43,7 +48,7 @@ from skipway._errors import (
     OptimizerError,
     RunError,
 )
-from skipway._results import Comparison, Run, read
+from skipway._results import Comparison, Run, Variant, read
 
 
 def digits(n: int) -> tuple[Tensor, Tensor]:
@@ -387,8 +392,10 @@ def test_one_seed_proves_nothing():
 
 def test_controls_run_beside_on_the_same_grid():
     result = compare({"plain": case(epochs=3)}, seeds=2, workers=0)
-    assert [v.name for v in result.variants] == ["plain", "better start", "shallow", "linear"]
-    assert [v.role for v in result.variants] == ["reference", *["control"] * 3]
+    controls = ["better start", "normalised", "shallow", "linear"]
+    assert [v.name for v in result.variants] == ["plain", *controls]
+    assert [v.role for v in result.variants] == ["reference", *["control"] * 4]
+    assert result.variant("normalised").parameters == result.variant("plain").parameters + 2 * 16
     assert result.variant("linear").parameters == 64 * 10 + 10
     assert result.variant("shallow").parameters == 64 * 16 + 16 + 16 * 10 + 10
     assert (result.answer, result.best) == (None, None)
@@ -400,7 +407,7 @@ def test_own_controls_replace_and_what_cannot_be_built_is_said():
         controls={"linear": lambda: nn.Linear(64, 10, bias=False), "wide": lambda: small(64)}
     )
     built, missing = controls_of(own, small())
-    assert list(built) == ["wide", "better start", "shallow", "linear"]
+    assert list(built) == ["wide", "better start", "normalised", "shallow", "linear"]
     assert len(list(built["linear"].model().parameters())) == 1
     assert missing == ()
     words = torch.randint(0, 9, (40, 5))
@@ -412,6 +419,69 @@ def test_own_controls_replace_and_what_cannot_be_built_is_said():
     built, missing = controls_of(tokens, tokens.model())
     assert list(built) == ["better start"]
     assert "No linear control" in " ".join(missing)
+    assert "it has no hidden Linear or convolution module" in " ".join(missing)
+
+
+def test_widened_and_normalised_by_hand():
+    net = case(
+        model=lambda: nn.Sequential(
+            nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 6, 3, bias=False),
+            nn.ReLU(), nn.Flatten(), nn.Linear(6 * 16, 8), nn.Tanh(), nn.Linear(8, 10),
+        ),
+        train=(TRAIN[0].reshape(-1, 1, 8, 8), TRAIN[1]),
+        test=(TEST[0].reshape(-1, 1, 8, 8), TEST[1]),
+    )  # fmt: skip
+    inputs = net.batch()[0]
+    twice = Widened(net.model, inputs, 2.0)()
+    shapes = [tuple(each.shape) for each in twice.parameters() if each.dim() > 1]
+    assert shapes == [(8, 1, 3, 3), (12, 8, 3, 3), (16, 12 * 16), (10, 16)]
+    assert twice[1].num_features == 8
+    assert twice(inputs).shape == (len(inputs), 10)
+    assert factor_for(net.model(), inputs, sum(p.numel() for p in twice.parameters())) == (
+        pytest.approx(2, abs=0.13)  # widths are whole numbers, so many factors give the same
+    )
+    with pytest.raises(CaseError, match="normalised already"):
+        Normalised(net.model, inputs)()
+    plain = nn.Sequential(nn.Linear(64, 5), nn.ReLU(), nn.Linear(5, 10))
+    normed = Normalised(lambda: plain, TRAIN[0][:4])()
+    assert [type(each).__name__ for each in normed[0]] == ["Linear", "LayerNorm"]
+    assert isinstance(normed[2], nn.Linear)
+
+
+def test_same_size_runs_where_a_treated_one_is_larger():
+    result = compare({"plain": case(), "wide": case(model=lambda: small(40))}, seeds=1, workers=0,
+                     learning_rates=(1.0,))  # fmt: skip
+    names = [v.name for v in result.variants]
+    assert names == [
+        "plain",
+        "wide",
+        "better start",
+        "normalised",
+        "same size",
+        "shallow",
+        "linear",
+    ]
+    assert result.variant("same size").parameters == result.variant("wide").parameters
+
+
+@pytest.mark.parametrize(
+    ("control", "ends", "title"),
+    [
+        ("normalised", 92.4, "Normalisation alone is enough"),
+        ("normalised", 60.0, "Normalisation alone is not enough"),
+        ("same size", 92.4, "The parameters alone would have done it"),
+        ("same size", 12.0, "It is not the parameters"),
+    ],
+)
+def test_other_ways_are_held_against_the_best(control, ends, title):
+    notes = told(
+        {
+            "plain": GUESSING,
+            "addition": [92.0, 92.5, 93.0, 92.2, 92.8],
+            control: [ends, ends + 0.3, ends - 0.2, ends + 0.1, ends],
+        }
+    ).notes()
+    assert title in dict(notes)
 
 
 def test_image_controls_fit():
@@ -498,7 +568,7 @@ def test_objective_dataset_and_metric_of_its_own():
     )
     result = compare({"auto": auto}, seeds=1, workers=0)
     assert result.metric == "loss"
-    assert len(result.missing) == 3
+    assert len(result.missing) == 4
     scored = case(metric=lambda output, targets: float(len(targets)))
     assert quick({"scored": scored}).variants[0].runs[0].test == (100.0, 100.0, 100.0)
 
@@ -514,7 +584,22 @@ def run_of(name: str, seed: int, end: float, *, status="done", stalled=False, si
     )  # fmt: skip
 
 
-def told(ends: dict[str, list[float]], **costs) -> Writer:
+@dataclass(frozen=True)
+class Told:
+    say: Saying
+
+    @property
+    def best(self) -> Variant:
+        return self.say.best
+
+    def verdict(self) -> str:
+        return Writer(self.say).verdict()
+
+    def notes(self) -> tuple[tuple[str, str], ...]:
+        return Notes(self.say, "an abacus").written()
+
+
+def told(ends: dict[str, list[float]], **costs) -> Told:
     """Return what would be written if the variants had ended at these accuracies."""
     runs = {
         Cell(name, seed, 1.0): run_of(name, seed, end, stalled=end < 11, **costs.get(name, {}))
@@ -522,11 +607,11 @@ def told(ends: dict[str, list[float]], **costs) -> Writer:
         for seed, end in enumerate(values)
     }
     table = Table(runs, len(ends["plain"]), (1.0,), True, 10.0)
-    controls = ("better start", "shallow", "linear")
+    controls = ("better start", "normalised", "same size", "shallow", "linear")
     roles = {name: "control" if name in controls else "treated" for name in ends}
     roles["plain"] = "reference"
     variants = variants_of(table, roles, {}, dict.fromkeys(ends, 0.1))
-    return Writer(table, variants, best_treated(table, variants), "accuracy", "an abacus")
+    return Told(Saying(table, variants, best_treated(table, variants), "accuracy"))
 
 
 GUESSING = [9.0, 10.0, 10.5, 10.0, 9.5]

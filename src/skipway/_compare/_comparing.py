@@ -16,8 +16,10 @@ from ._cells import Cell, Cells
 from ._controls import DETAILS
 from ._csv import write_csv
 from ._environment import environment
+from ._notes import Notes
 from ._outlook import outlook
 from ._pool import Results, Workers, clear_left, run_all
+from ._saying import Saying
 from ._summary import Table, best_treated, variants_of
 from ._trial import Trial, check_arguments, prepare
 from ._words import Writer
@@ -171,7 +173,7 @@ def _conclude(
     variants = variants_of(table, trial.roles, {**DETAILS, **details}, trial.own_rates)
     best = best_treated(table, variants)
     where = environment()
-    writer = Writer(table, variants, best, kind, where["machine"])
+    say = Saying(table, variants, best, kind)
     first = next(iter(trial.cases.values()))
     return Comparison(
         case=first.name,
@@ -184,8 +186,8 @@ def _conclude(
         chance_loss=trial.job.chance_loss,
         answer=best.answer if best else None,
         best=best.name if best else None,
-        verdict=writer.verdict(),
-        notes=writer.notes(),
+        verdict=Writer(say).verdict(),
+        notes=Notes(say, where["machine"]).written(),
         missing=trial.missing,
         seeds=seeds,
         epochs=first.epochs,

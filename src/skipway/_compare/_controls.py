@@ -4,13 +4,18 @@
 - `shallow`: one hidden layer, or two convolutions. The same question, one step further.
 - `better start`: the given network, initialised as well as is known. Where it does as well, no
   skip connection was needed.
+- `normalised`: the given network with a norm behind every hidden layer. The same question.
+- `same size`: the given network made as wide as it takes to have as many parameters as the
+  largest treated one. Where it does as well, it was the parameters.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +23,15 @@ from torch import Tensor, nn
 from .._case import Case, split, take
 from .._errors import CaseError, SkipwayError
 from .._remedies import better_start
+from ._normalised import Normalised
+from ._widened import Widened, factor_for
 
+# Within a tenth of the parameters, the reference is the twin of the same size itself.
+_SAME = 0.9
 DETAILS = {
     "better start": "the plain network, its weights started as well as is known",
+    "normalised": "the plain network, a norm behind every hidden layer",
+    "same size": "the plain network, as many parameters as the largest treated one",
     "shallow": "one hidden layer",
     "linear": "no hidden layer",
 }
@@ -73,18 +84,29 @@ class Shallow:
         )
 
 
-def controls_of(case: Case, model: nn.Module) -> tuple[dict[str, Case], tuple[str, ...]]:
+def controls_of(
+    case: Case, model: nn.Module, treated: Sequence[nn.Module] = ()
+) -> tuple[dict[str, Case], tuple[str, ...]]:
     """Return the controls of a case by name, and in words those that could not be built.
 
     Factories in `case.controls` come first and replace built-in ones of the same name.
+
+    Args:
+        case: of the reference.
+        model: the reference's network.
+        treated: the networks that it is compared with.
     """
     found = {name: case.replace(model=factory) for name, factory in case.controls.items()}
     missing: list[str] = []
     builders: dict[str, Callable[[Case, nn.Module], Case]] = {
         "better start": _better_start,
+        "normalised": _normalised,
+        "same size": partial(_same_size, size=max(map(_size, treated), default=0)),
         "shallow": _shallow,
         "linear": _linear,
     }
+    if not treated or _size(model) >= _SAME * max(map(_size, treated)):
+        del builders["same size"]  # the reference is its own control
     for name, builder in builders.items():
         if name in found:
             continue
@@ -94,6 +116,31 @@ def controls_of(case: Case, model: nn.Module) -> tuple[dict[str, Case], tuple[st
             missing.append(f"No {name} control: {error}")
     order = [*(name for name in found if name not in builders), *builders]
     return {name: found[name] for name in order if name in found}, tuple(missing)
+
+
+def _normalised(case: Case, model: nn.Module) -> Case:
+    factory = Normalised(case.model, _inputs(case))
+    with torch.random.fork_rng(devices=[]):
+        factory()  # a network that has norms already says so here
+    return case.replace(model=factory)
+
+
+def _same_size(case: Case, model: nn.Module, size: int) -> Case:
+    inputs = _inputs(case)
+    factory = Widened(case.model, inputs, factor_for(model, inputs, size))
+    with torch.random.fork_rng(devices=[]):
+        factory()
+    return case.replace(model=factory)
+
+
+def _inputs(case: Case) -> Any:
+    if case.objective is not None:
+        raise CaseError("the case has an objective, so what goes into the network is unknown.")
+    return split(case.replace(batch_size=2).batch())[0]
+
+
+def _size(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def _better_start(case: Case, model: nn.Module) -> Case:

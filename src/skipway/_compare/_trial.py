@@ -102,8 +102,8 @@ def prepare(
     """
     first = next(iter(cases.values()))
     models = {name: check(name, case) for name, case in cases.items()}
-    reference = next(iter(models.values()))
-    beside, missing = controls_of(first, reference) if with_controls else ({}, ())
+    reference, *treated = models.values()
+    beside, missing = controls_of(first, reference, treated) if with_controls else ({}, ())
     beside = {name: case for name, case in beside.items() if name not in cases}
     checked, failed = _check_controls(beside)
     models |= checked
