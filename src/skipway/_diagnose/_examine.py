@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from torch import nn
@@ -10,10 +11,12 @@ from torch.optim import Optimizer
 from .._case import Loss, Objective
 from .._results import Diagnosis
 from .._trace import untouched
+from ._batches import parts_of
 from ._check import check_batch, check_model, check_optimizer, check_task
 from ._facts import Facts
 from ._judgement import Judgement
 from ._remedy import with_numbers
+from ._shattering import with_correlations
 from ._task import Task
 from ._verdict import absent, first_look, last_look, more_to_try
 
@@ -26,6 +29,8 @@ def diagnose(
     objective: Objective | None = None,
     optimizer: Optimizer | None = None,
     steps: int = 10,
+    batches: int | Iterable[Any] = 1,
+    shattering: bool = False,
     when: str = "before the first step",
 ) -> Diagnosis:
     """Find where the gradient dies, and why.
@@ -43,6 +48,11 @@ def diagnose(
             weight decay are judged too, on copies: it is not stepped itself.
         steps: how many steps to try on a copy of the model where one step cannot tell; 0 for
             none. They are only tried where the gradient arrives, and need an optimizer.
+        batches: into how many parts to cut the batch, or further batches. Numbers of layers are
+            then medians over the batches, the step is that of the mean gradient, and
+            `LayerReading.spread` says how far the batches are apart.
+        shattering: whether to measure, with two further passes, how alike the gradients at
+            neighbouring inputs are (`LayerReading.alike`).
         when: at which point of training, in words.
 
     Returns:
@@ -69,9 +79,12 @@ def diagnose(
     size = check_batch(batch, pair=objective is None)
     model = getattr(model, "_orig_mod", model)  # what torch.compile wrapped
     check_optimizer(optimizer, model)
-    task = Task(model, batch, loss_fn, objective, optimizer, max(size, 1), steps)
+    parts = parts_of(batch, batches, max(size, 1), pair=objective is None)
+    task = Task(model, batch, loss_fn, objective, optimizer, max(size, 1), steps, parts)
     with untouched(model):
         facts = task.measure()
+        if shattering:
+            facts = with_correlations(task, facts)
         found = first_look(facts)
         if more_to_try(facts, found):
             facts = task.try_further(facts)
@@ -102,5 +115,6 @@ def _diagnosis(facts: Facts, found: list[Judgement], task: Task, when: str) -> D
         optimizer=facts.optimizer,
         relative=facts.relative,
         notes=tuple(task.notes),
+        batches=len(task.parts),
         ask=task.asker(facts),
     )

@@ -187,6 +187,7 @@ def _reading(
         via_branch=raw.via_branch,
         trainable=trainable,
         around=raw.around,
+        spread=raw.spread,
         with_skip=None if raw.with_skip is None else raw.with_skip / scale,
         skip_to=raw.skip_to,
     )

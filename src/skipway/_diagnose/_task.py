@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,6 +16,7 @@ from .._case import Loss, Objective, loss_of, take
 from .._errors import LossError, ModelError, SkipwayError
 from .._trace import Graph, untouched
 from .._trace._alter import Alteration
+from .._trace._average import average
 from .._trace._probe import Probe, probe
 from .._trace._untouched import random_state
 from . import _thresholds as limit
@@ -39,14 +41,18 @@ class Task:
     optimizer: Optimizer | None
     size: int
     steps: int
+    parts: list[tuple[Any, int]]
     notes: list[str] = field(default_factory=list)
-    output: Any = None
+    outputs: list[tuple[Any, Any]] = field(default_factory=list)
     graph: Graph = field(default_factory=lambda: Graph((), (), ()))
-    _again: Callable[[], None] = lambda: None
+    again: Callable[[], None] = lambda: None
+    keeps: bool = False
 
     def evaluate(self, model: nn.Module) -> Tensor:
-        """Return the loss of the whole batch."""
-        return self.loss_on(model, self.batch)
+        """Return the loss, the mean over the batches."""
+        if len(self.parts) == 1:
+            return self.loss_on(model, self.parts[0][0])
+        return torch.stack([self.loss_on(model, part) for part, _ in self.parts]).mean()
 
     def loss_on(self, model: nn.Module, batch: Any) -> Tensor:
         """Return the loss of a batch, what goes wrong in the loss itself explained."""
@@ -54,7 +60,8 @@ class Task:
 
     def _judge(self, output: Any, targets: Any) -> Tensor:
         assert self.loss_fn is not None
-        self.output = output
+        if self.keeps:
+            self.outputs.append((output, targets))
         try:
             return self.loss_fn(output, targets)
         except Exception as error:
@@ -65,16 +72,15 @@ class Task:
 
     def measure(self) -> Facts:
         """Return what one pass and one step say."""
-        self._again = random_state()
+        self.again, self.keeps = random_state(), True
         seen = self._probe()
+        self.keeps = False
         self.graph = seen.graph
-        output, self.output = self.output, None
-        chance = None
-        if self.loss_fn is not None:
-            chance = best_constant_loss(self.loss_fn, output, self.batch[1])
+        chance = self._chance()
         moves, epsilon = self._step(seen)
         held = None if self.optimizer is None else _held(self.optimizer)
-        facts = read_layers(self.model, seen, moves, held, batch=self.size, chance=chance)
+        size = sum(count for _, count in self.parts)
+        facts = read_layers(self.model, seen, moves, held, batch=size, chance=chance)
         self._note(facts, seen)
         return replace(
             facts,
@@ -99,18 +105,36 @@ class Task:
         if versions != self._versions():
             raise SkipwayError(CHANGED)
         with untouched(self.model):
-            self._again()
+            self.again()
             seen = self._probe(alteration)
-        self.output = None
         held = None if self.optimizer is None else _held(self.optimizer)
         read = read_layers(
             self.model, seen, None, held, batch=self.size, chance=facts.chance, scale=facts.scale
         )
         return seen, read
 
+    def _chance(self) -> float | None:
+        """Return the loss of the best constant output for all batches together."""
+        seen, self.outputs = self.outputs, []
+        if self.loss_fn is None or not seen:
+            return None
+        output, targets = seen[0]
+        if len(seen) > 1 and all(isinstance(each, Tensor) for pair in seen for each in pair):
+            with contextlib.suppress(RuntimeError):  # of other shapes: the first one has to do
+                output, targets = (torch.cat([pair[at].detach() for pair in seen]) for at in (0, 1))
+        return best_constant_loss(self.loss_fn, output, targets)
+
     def _probe(self, alteration: Alteration | None = None) -> Probe:
         try:
-            seen = probe(self.model, lambda: self.evaluate(self.model), self.size, alteration)
+            seen = average(
+                probe(
+                    self.model,
+                    partial(self.loss_on, self.model, part),
+                    size,
+                    None if alteration is None else alteration.anew(),
+                )
+                for part, size in self.parts
+            )
         except SkipwayError:
             raise
         except Exception as error:
@@ -232,10 +256,16 @@ class Task:
         )
 
     def _same_targets(self) -> bool:
-        if self.loss_fn is None or not isinstance(self.batch[1], Tensor):
+        if self.loss_fn is None:
             return False
-        targets = self.batch[1]
-        return len(targets) == self.size and bool((targets == targets[:1]).all())
+        every = [(part[1], size) for part, size in self.parts]
+        if not all(isinstance(each, Tensor) and each.dim() and len(each) for each, _ in every):
+            return False
+        first = every[0][0][:1]
+        return all(
+            len(each) == size and each.shape[1:] == first.shape[1:] and bool((each == first).all())
+            for each, size in every
+        )
 
     def _can_test_labels(self) -> bool:
         if self.loss_fn is None or self.size < limit.ENOUGH_SAMPLES:

@@ -95,8 +95,8 @@ class Diagnosis(Result):
         absent: what was looked for and not found, in words.
         skips: the skip connections the model already has.
         when: at which point of training, `"before the first step"`.
-        batch: how many samples.
-        loss: of this batch.
+        batch: how many samples, of all batches.
+        loss: of this batch, the mean over several.
         skill: the loss over that of the best constant output; `None` where that has no meaning.
         chance: the loss of the best constant output.
         decades_lost: the most that any layer lost.
@@ -107,6 +107,7 @@ class Diagnosis(Result):
             relative to the largest one.
         notes: what could not be known here, and why.
         watching: the layers over the steps, where a training was watched.
+        batches: on how many it was measured.
         ask: what `what_if` asks; it holds the model and the batch, and stays out of files.
     """
 
@@ -131,6 +132,7 @@ class Diagnosis(Result):
     relative: bool = False
     notes: tuple[str, ...] = ()
     watching: Watching | None = None
+    batches: int = 1
     ask: Ask | None = field(default=None, repr=False, compare=False, metadata={"plain": False})
 
     def what_if(

@@ -72,6 +72,9 @@ class LayerReading(Result):
         via_branch: `||dL/dh||` that comes through the branch beside that skip.
         around: the share of the (squared) elasticity at this depth that goes around this layer, in
             tensors that a skip carries past it; `None` where nothing does.
+        spread: decades between the lowest and the highest elasticity over several batches.
+        alike: correlation of `dL/dh` at neighbouring inputs, 1 where they are the same; measured
+            with `shattering=True`.
         trainable: whether the weight requires a gradient and the optimizer holds it.
         with_skip: the elasticity if a skip led from here to `skip_to`, nothing else changed.
         skip_to: the last layer in series with this one whose output has the same shape.
@@ -102,3 +105,5 @@ class LayerReading(Result):
     with_skip: float | None = None
     skip_to: str | None = None
     around: float | None = None
+    spread: float | None = None
+    alike: float | None = None

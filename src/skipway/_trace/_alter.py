@@ -18,7 +18,10 @@ from ._graph import Graph, Unit
 
 
 class Alteration(Protocol):
-    """What `record` asks before and after every call inside the model."""
+    """What `record` asks before and after every call inside the model, in one run."""
+
+    def anew(self) -> Alteration:
+        """Return the same for another run."""
 
     def arguments(
         self, index: int, func: Any, arguments: tuple[Any, Any], home: Mapping[Tensor, int]
@@ -33,11 +36,16 @@ class AddedSkips:
     """Ways for the gradient alone, from one weight layer's output to a later one's."""
 
     def __init__(self, ends: Sequence[tuple[Unit, Unit]]) -> None:
+        self.given = ends
         self.ends = sorted((last.node, first.node) for first, last in ends)
         self.sources = {first for _, first in self.ends}
         self.nodes = {unit.node: unit.name for pair in ends for unit in pair}
         self.ways: dict[int, tuple[Tensor, int]] = {}
         self.added = 0
+
+    def anew(self) -> AddedSkips:
+        """Return the same for another run."""
+        return AddedSkips(self.given)
 
     def arguments(
         self, index: int, func: Any, arguments: tuple[Any, Any], home: Mapping[Tensor, int]
@@ -73,6 +81,10 @@ class CutSkips:
     def __init__(self, graph: Graph, operands: Mapping[int, Sequence[int]]) -> None:
         """Take, by node of a join, the operands that are cut off there."""
         self.graph, self.operands = graph, operands
+
+    def anew(self) -> CutSkips:
+        """Return the same for another run."""
+        return self
 
     def arguments(
         self, index: int, func: Any, arguments: tuple[Any, Any], home: Mapping[Tensor, int]

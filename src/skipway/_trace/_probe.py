@@ -51,6 +51,7 @@ class UnitProbe:
         with_skip: `alive` if a skip led from its output to that of `skip_to`.
         skip_to: the last layer of the same shape that it is in series with.
         around: see `LayerReading`.
+        spread: see `LayerReading`.
     """
 
     output: float
@@ -67,6 +68,7 @@ class UnitProbe:
     with_skip: float | None = None
     skip_to: str | None = None
     around: float | None = None
+    spread: float | None = None
 
 
 @dataclass(frozen=True)

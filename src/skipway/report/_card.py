@@ -24,6 +24,8 @@ _FIELDS: tuple[tuple[str, Callable[[Reading], str]], ...] = (
     ("Around it, over skips", lambda layer: share(layer.get("around"))),
     ("Via the skip", lambda layer: short(layer.get("via_skip"))),
     ("Via the branch", lambda layer: short(layer.get("via_branch"))),
+    ("Decades between batches", lambda layer: decades(layer.get("spread"))),
+    ("Alike at neighbours", lambda layer: short(layer.get("alike"))),
     ("Signal left", lambda layer: short(layer.get("signal"))),
     ("Silent units", lambda layer: share(layer.get("silent"))),
     ("Saturated", lambda layer: share(layer.get("saturated"))),

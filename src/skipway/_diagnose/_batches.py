@@ -1,0 +1,60 @@
+"""One batch in parts, or several batches: what a diagnosis is measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from .._errors import BatchError
+from ._check import check_batch
+from ._words import plural
+
+
+def parts_of(batch: Any, batches: Any, size: int, pair: bool) -> list[tuple[Any, int]]:
+    """Return what to measure on, each with its number of samples.
+
+    Args:
+        batch: the batch that was given.
+        batches: into how many parts to cut it, or further batches.
+        size: of the batch.
+        pair: whether batches are `(inputs, targets)`.
+
+    Raises:
+        BatchError: parts of less than two samples, or a further batch that is none.
+    """
+    if isinstance(batches, int) and not isinstance(batches, bool):
+        return _cut(batch, batches, size)
+    if isinstance(batches, (str, Tensor, Mapping)) or not isinstance(batches, Iterable):
+        raise BatchError(
+            f"batches is a {type(batches).__name__}; give a number of parts to cut the batch into, "
+            "or a list of further batches."
+        )
+    further = [(each, max(check_batch(each, pair=pair), 1)) for each in batches]
+    return [(batch, size), *further]
+
+
+def _cut(batch: Any, number: int, size: int) -> list[tuple[Any, int]]:
+    if number < 1:
+        raise BatchError(f"batches={number} measures nothing; give 1 or more.")
+    if number == 1:
+        return [(batch, size)]
+    each = size // number
+    if each < 2:
+        raise BatchError(
+            f"{plural(size, 'sample')} cannot be cut into {number} batches of two or more. Give a "
+            "larger batch, or fewer batches."
+        )
+    starts = range(0, each * number, each)
+    return [(_part(batch, size, slice(start, start + each)), each) for start in starts]
+
+
+def _part(value: Any, size: int, piece: slice) -> Any:
+    if isinstance(value, Tensor):
+        return value[piece] if value.dim() and len(value) == size else value
+    if isinstance(value, Mapping):
+        return {key: _part(each, size, piece) for key, each in value.items()}
+    if isinstance(value, (tuple, list)):
+        return type(value)(_part(each, size, piece) for each in value)
+    return value
