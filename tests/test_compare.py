@@ -27,6 +27,7 @@ from torch.utils.data import TensorDataset
 
 from skipway import Case
 from skipway._compare import answer, compare, forget, paired, train
+from skipway._compare._budget import steps_for
 from skipway._compare._cells import Cell
 from skipway._compare._controls import controls_of
 from skipway._compare._judge import chance_loss, evaluate
@@ -571,6 +572,54 @@ def test_objective_dataset_and_metric_of_its_own():
     assert len(result.missing) == 4
     scored = case(metric=lambda output, targets: float(len(targets)))
     assert quick({"scored": scored}).variants[0].runs[0].test == (100.0, 100.0, 100.0)
+
+
+# ---------------------------------------------------------------- budgets
+
+
+def test_equal_arithmetic_is_counted_by_hand():
+    cases = {"plain": case(epochs=4), "twice": case(model=lambda: small(32), epochs=4)}
+    split = split_train(cases["plain"])
+    steps = steps_for("flops", cases, split)
+    whole = math.ceil(len(split.train) / 32) * 4
+    # Multiplications of one sample in a forward: 64 w + 10 w, linear in the width w. The backward
+    # has the same for each weight, and for the second layer's input: 74 w + 10 w more.
+    assert steps == {"plain": whole, "twice": round(whole / 2)}
+    assert steps_for("epochs", cases, split) == {}
+
+
+def test_budget_decides_how_many_steps_are_taken(tmp_path):
+    cases = {"plain": case(epochs=4), "twice": case(model=lambda: small(32), epochs=4)}
+    result = quick(cases, seeds=1, budget="flops", folder=tmp_path)
+    plain, twice = (result.variant(name).runs[0] for name in cases)
+    assert (len(plain.test) - 1, len(twice.test) - 1) == (4, 2)
+    with pytest.raises(RunError, match="budget is gone"):
+        quick(cases, seeds=1, folder=tmp_path)
+    with pytest.raises(CaseError, match="budget='money' is none of"):
+        quick(cases, budget="money")
+
+
+def test_time_is_measured_once_and_kept(tmp_path, monkeypatch):
+    cases = {"plain": case(epochs=4), "slow": case(model=lambda: small(32), epochs=4)}
+    monkeypatch.setattr("skipway._compare._budget._seconds",
+                        lambda cases, split: {"plain": 1.0, "slow": 1.6})  # fmt: skip
+    quick(cases, seeds=1, budget="time", folder=tmp_path)
+    kept = json.loads((tmp_path / "run.json").read_text())["steps"]
+    assert kept["slow"] == round(kept["plain"] / 1.6)
+    monkeypatch.undo()
+    again = quick(cases, seeds=2, budget="time", folder=tmp_path)
+    assert json.loads((tmp_path / "run.json").read_text())["steps"] == kept
+    assert {len(run.test) for run in again.variant("slow").runs} == {
+        1 + math.ceil(kept["slow"] / 5)
+    }
+
+
+def test_part_of_an_epoch_is_judged_too():
+    own = case(epochs=1)
+    model, optimizer = build(own, Cell("a", 0, 1.0))
+    seen = []
+    train(own, model, optimizer, steps=7, index=torch.arange(5 * 32), on_epoch=seen.append)
+    assert seen == [0, 1, 2]
 
 
 # ---------------------------------------------------------------- words

@@ -46,6 +46,7 @@ def cure(
     workers: int | Executor | Slurm | None = None,
     folder: str | Path | None = None,
     controls: bool = True,
+    budget: Literal["epochs", "flops", "time"] = "epochs",
     time_limit: float | None = None,
     retry_failed: bool = False,
     progress: Progress | None = None,
@@ -61,6 +62,7 @@ def cure(
         folder: where the trainings are kept, so that a second call goes on where this one
             stopped; by default they are forgotten at the end.
         controls: whether a linear, a shallow and a better initialised network run beside.
+        budget: what is equal for all variants, as for `compare`.
         time_limit: seconds for one training; one that takes longer counts as failed.
         retry_failed: train again what failed before in this folder.
         progress: called with (done, total, what) as the work goes on.
@@ -99,6 +101,7 @@ def cure(
         workers=workers,
         folder=folder,
         controls=controls,
+        budget=budget,
         time_limit=time_limit,
         retry_failed=retry_failed,
         progress=report,

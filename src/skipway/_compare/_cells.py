@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +93,16 @@ class Cells:
         data = {"configuration": self.configuration, "settings": settings}
         text = json.dumps(data, indent=1, ensure_ascii=False)
         write_text(self.folder / "run.json", text)
+
+    def noted(self, name: str, make: Callable[[], Any]) -> Any:
+        """Return what was noted under this name in `run.json`; made and noted where nothing was."""
+        path = self.folder / "run.json"
+        data = _load(path) if path.exists() else {}
+        if name not in data:
+            data[name] = make()
+            if path.exists():
+                write_text(path, json.dumps(data, indent=1, ensure_ascii=False))
+        return data[name]
 
     def read(self, cell: Cell) -> Run | None:
         """Return the finished run of this cell; `None` where there is none.

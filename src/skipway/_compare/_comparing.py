@@ -12,6 +12,7 @@ from pathlib import Path
 from .._case import Case
 from .._errors import CaseError
 from .._results import Comparison, Outlook, Run
+from ._budget import Budget, check_budget, steps_for
 from ._cells import Cell, Cells
 from ._controls import DETAILS
 from ._csv import write_csv
@@ -23,6 +24,7 @@ from ._saying import Saying
 from ._summary import Table, best_treated, variants_of
 from ._trial import Trial, check_arguments, prepare
 from ._words import Writer
+from ._work import Job
 
 Progress = Callable[[int, int, str], None]
 
@@ -35,6 +37,7 @@ def compare(
     workers: Workers = None,
     folder: str | Path | None = None,
     controls: bool = True,
+    budget: Budget = "epochs",
     time_limit: float | None = None,
     retry_failed: bool = False,
     details: Mapping[str, str] | None = None,
@@ -56,8 +59,11 @@ def compare(
             workers see `folder`.
         folder: keeps every finished training, so that the same call goes on where it stopped;
             by default nothing is kept.
-        controls: whether a linear network, a shallow one and the reference with a better start
-            run beside; factories in the first case's `controls` are added or replace them.
+        controls: whether a linear network, a shallow one and the reference with a better start,
+            with norms and, where a treated one is larger, with as many parameters run beside;
+            factories in the first case's `controls` are added or replace them.
+        budget: what is equal for all: `"epochs"`, the arithmetic of training (`"flops"`) or the
+            time on this machine (`"time"`, measured once before the first training).
         time_limit: seconds for one training; one that takes longer counts as failed.
         retry_failed: train again what failed before in this folder; by default it stays failed.
         details: what a variant is, in a few words, by name.
@@ -81,14 +87,15 @@ def compare(
         'no difference'
     """
     check_arguments(cases, seeds, learning_rates, time_limit)
-    trial = prepare(cases, learning_rates, controls)
-    job = replace(trial.job, time_limit=time_limit)
+    check_budget(budget)
+    trial = prepare(cases, learning_rates, controls, budget)
     with ExitStack() as stack:
         if folder is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="skipway-"))
         store = Cells(Path(folder), trial.settings)
         stack.enter_context(store.locked())
         clear_left(store.folder)
+        job = replace(_with_steps(trial, store, budget), time_limit=time_limit)
         cells = trial.cells(seeds)
         if retry_failed:
             store.forget_failed(cells)
@@ -110,6 +117,7 @@ def foresee(
     workers: Workers = None,
     folder: str | Path,
     controls: bool = True,
+    budget: Budget = "epochs",
     retry_failed: bool = False,
 ) -> Outlook:
     """Return what `compare` with the same arguments would train; nothing is written.
@@ -118,11 +126,21 @@ def foresee(
         SkipwayError: what `compare` would raise before its first training.
     """
     check_arguments(cases, seeds, learning_rates, None)
-    trial = prepare(cases, learning_rates, controls)
+    check_budget(budget)
+    trial = prepare(cases, learning_rates, controls, budget)
     store = Cells(Path(folder), trial.settings, claim=False)
     cells = trial.cells(seeds)
     kept = store.runs(cells, without_failed=retry_failed)
-    return outlook(trial.job, cells, kept, workers, str(folder))
+    job = _with_steps(trial, store, budget)
+    return outlook(job, cells, kept, workers, str(folder))
+
+
+def _with_steps(trial: Trial, store: Cells, budget: Budget) -> Job:
+    """Return the job with every variant's steps, measured once for all that a folder holds."""
+    if budget == "epochs":
+        return trial.job
+    job = trial.job
+    return replace(job, steps=store.noted("steps", lambda: steps_for(budget, job.cases, job.split)))
 
 
 def _run(

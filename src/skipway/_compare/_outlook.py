@@ -86,4 +86,5 @@ def _trial(job: Job, cell: Cell) -> float:
             torch.set_num_threads(threads)
     # The first step warms up; judging after every epoch costs about a third of training on it.
     each = statistics.median(times[1:] or times)
-    return each * len(parts) * case.epochs * 4 / 3
+    steps = job.steps.get(cell.variant, len(parts) * case.epochs)
+    return each * steps * 4 / 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ def train(
     *,
     seed: int = 0,
     epochs: int | None = None,
+    steps: int | None = None,
     index: Tensor | None = None,
     on_epoch: Callable[[int], bool | None] | None = None,
 ) -> float:
@@ -31,6 +33,7 @@ def train(
         optimizer: over its parameters.
         seed: of the data order and of what is random in training (dropout).
         epochs: by default the case's own.
+        steps: instead of epochs; the last epoch may be a part of one.
         index: which training samples to use, `(n,)`; by default all.
         on_epoch: called with 0 before training and with the epoch's number after each;
             returning true stops the training.
@@ -59,12 +62,15 @@ def train(
     # Building a larger model draws more random numbers; from here on all variants draw the same.
     torch.manual_seed(seed)
     model.train()
-    for epoch in range(1, (case.epochs if epochs is None else epochs) + 1):
+    whole = case.epochs if epochs is None else epochs
+    for epoch in itertools.count(1) if steps is not None else range(1, whole + 1):
         for batch in batches(index, case.batch_size, order):
             start = time.perf_counter()
             step(case, model, optimizer, batch)
             times.append(time.perf_counter() - start)
-        if on_epoch is not None and on_epoch(epoch):
+            if len(times) == steps:
+                break
+        if (on_epoch is not None and on_epoch(epoch)) or len(times) == steps:
             break
     return 1000 * statistics.median(times) if times else 0.0
 

@@ -93,7 +93,10 @@ def check_arguments(
 
 
 def prepare(
-    cases: Mapping[str, Case], rates: tuple[float, ...] | None, with_controls: bool
+    cases: Mapping[str, Case],
+    rates: tuple[float, ...] | None,
+    with_controls: bool,
+    budget: str = "epochs",
 ) -> Trial:
     """Build every variant once, take one step with it, and settle what all cells share.
 
@@ -120,7 +123,8 @@ def prepare(
         job=Job(cases=everyone, kind=kind, split=split, chance_loss=guess),
         chance=chance_metric(kind, first.test, guess),
         missing=(*missing, *failed),
-        settings=settings_of(everyone, models, rates),
+        settings=settings_of(everyone, models, rates)
+        | ({} if budget == "epochs" else {"budget": f"the same {budget} for all"}),
     )
 
 

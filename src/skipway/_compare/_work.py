@@ -39,6 +39,7 @@ class Job:
         split: the training data's parts.
         chance_loss: of the best constant output, `None` where unknown.
         time_limit: seconds for one training, `None` for no limit.
+        steps: of the variants whose budget is not the case's epochs.
     """
 
     cases: Mapping[str, Case]
@@ -46,6 +47,7 @@ class Job:
     split: Split
     chance_loss: float | None
     time_limit: float | None = None
+    steps: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -132,7 +134,10 @@ def _follow(job: Job, cell: Cell, model: nn.Module, optimizer: Optimizer, curve:
         return not math.isfinite(curve.train_loss[-1])
 
     if case.training is None:
-        return train(case, model, optimizer, seed=cell.seed, index=split.train, on_epoch=note)
+        steps = job.steps.get(cell.variant)
+        return train(
+            case, model, optimizer, seed=cell.seed, steps=steps, index=split.train, on_epoch=note
+        )
     note(0)
     torch.manual_seed(cell.seed)
     run_own(case, judge, seed=cell.seed, rate=cell.factor, add=curve.add)
