@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +32,10 @@ class Judge:
         self.history, self.narrow, self.learns = history, narrow, learns
         self.spells = Spells(len(history.names))
         self.order: Sequence[str] = ()
-        self._progress: list[float] = []
-        self._rates: list[float] = []
-        self._losses: list[float] = []
+        kept = limit.BEGUN + 1
+        self._progress: deque[float] = deque(maxlen=kept)
+        self._rates: deque[float] = deque(maxlen=kept)
+        self._losses: deque[float] = deque(maxlen=kept)
 
     def see(self, step: Step) -> list[Spell]:
         """Return what is known, by this look, to have begun."""
@@ -114,12 +117,13 @@ class Judge:
         one, number = self.spells.one, step.number
         found = one("non-finite loss", number, not math.isfinite(loss), need=1)
         share = self.history.share()
-        if not first > 0 or not loss > 0 or not math.isfinite(loss) or share is None:
+        if not first > 0 or share is None or not math.isfinite(loss):
             return found
         self._progress.append(share)
         self._rates.append(step.rate)
         self._losses.append(loss)
-        recent = sorted(self._losses[-limit.LASTING :])[len(self._losses[-limit.LASTING :]) // 2]
+        latest = sorted(islice(reversed(self._losses), limit.LASTING))
+        recent = latest[len(latest) // 2]
         stuck = recent >= limit.STUCK * first and len(self._losses) > limit.LASTING
         apart = recent > limit.APART * first
         found += one("overshooting", number, apart or (stuck and share > limit.FAST))
@@ -129,6 +133,6 @@ class Judge:
         begun = limit.BEGUN
         if not stuck or len(self._progress) <= begun:
             return False
-        warming = self._rates[-1] > self._rates[-begun]
-        recent = sum(self._progress[-begun:]) / begun
-        return not warming and max(self._progress) < limit.FAST and recent < limit.TOO_SLOW
+        warming = self._rates[-1] > self._rates[0]
+        recent = sum(self._progress) / len(self._progress)
+        return not warming and recent < limit.TOO_SLOW

@@ -70,8 +70,10 @@ class Batch:
         self._shared = shared
         self._sharded = any(is_sharded(each) for each in parameters)
         self._simple = not self._sharded and not any(each.is_complex() for each in parameters)
+        self.dtype = arena.before.dtype
         self._own: list[Tensor] = []
         self._pointers: list[int] = []
+        self._pieces: list[Tensor] | None = None
         self._look_up()
         self.before = self._views(arena.before)
         self.gradient = self._views(arena.gradient)
@@ -84,6 +86,28 @@ class Batch:
     def _look_up(self) -> None:
         self._own = [plain(each) for each in self.parameters]
         self._pointers = [each.data_ptr() for each in self._own]
+        self._pieces = self._padded() if self._alike else None
+
+    @property
+    def _alike(self) -> bool:
+        return all(own.is_contiguous() and own.dtype == self.dtype for own in self._own)
+
+    def _padded(self) -> list[Tensor]:
+        """Return the parameters as flat pieces with zeros between them, as they lie in a buffer."""
+        pieces = []
+        for own, rows in zip(self._own, self.rows, strict=True):
+            pieces.append(own.view(-1))
+            rest = rows * ROW - own.numel()
+            if rest:
+                pieces.append(own.new_zeros(rest))
+        return pieces
+
+    def _take(self, views: list[Tensor], flat: Tensor) -> None:
+        own = self._current()
+        if self._pieces is None:
+            torch._foreach_copy_(views, own)
+        else:
+            torch.cat(self._pieces, out=flat)
 
     def _views(self, flat: Tensor) -> list[Tensor]:
         starts = (int(start) * ROW for start in self.starts)
@@ -102,7 +126,7 @@ class Batch:
         """Keep the weights as they are before the step."""
         if self._shared:
             self._zero_ends()
-        torch._foreach_copy_(self.before, self._current())
+        self._take(self.before, self.flat[0])
 
     def _zero_ends(self) -> None:
         # Another batch may have used this memory: the end of each last row has to be zero.
@@ -137,7 +161,7 @@ class Batch:
             counts: whether weights are counted; 0 in the sums otherwise.
             moments: of Adam, where its epsilon is to be judged; 0 in the sums otherwise.
         """
-        torch._foreach_copy_(self.after, self._current())
+        self._take(self.after, self.flat[2])
         if self._workspace is None:
             make = _OnHost if self.flat[0].device.type == "cpu" else _OnDevice
             self._workspace = make(self)

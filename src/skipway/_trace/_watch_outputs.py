@@ -49,6 +49,7 @@ class Outputs:
     def __init__(self, modules: Mapping[str, nn.Module], *, lasting: bool) -> None:
         self.modules = modules
         self.order: list[str] = []
+        self._known: set[str] = set()
         self.looking = False
         self.fired = False
         self._lasting = lasting
@@ -73,7 +74,9 @@ class Outputs:
                 # Code that was compiled with the hooks in place serves the steps without, and
                 # the other way round, so from now on they stay.
                 self._lasting = True
-            self._see(name, arguments, output)
+                self._see(name, arguments, output)
+            else:
+                self._seen(name, arguments, output)
 
         return leave
 
@@ -83,6 +86,11 @@ class Outputs:
         if not self._handles:
             self._place()
         self.looking = True
+
+    @property
+    def placed(self) -> bool:
+        """Whether hooks are in the model, apart from those that last."""
+        return bool(self._handles) and not self._lasting
 
     def drop(self, most: int | None = None) -> None:
         """Forget the passes so far, or the first `most`: their gradients are not in this step."""
@@ -144,13 +152,20 @@ class Outputs:
 
     def _seen(self, name: str, arguments: Any, output: Any) -> None:
         self.fired = True
-        tensor = next((t for t in tensors(output) if t.is_floating_point() or t.is_complex()), None)
-        if name not in self.order:
+        if name not in self._known:
+            self._known.add(name)
             self.order.append(name)
-        if tensor is None or not tensor.requires_grad or tensor.is_leaf:
+        if isinstance(output, Tensor):
+            tensor = output
+        else:
+            found = (t for t in tensors(output) if t.is_floating_point() or t.is_complex())
+            tensor = next(found, output)
+            if tensor is output:
+                return
+        if not tensor.requires_grad or tensor.is_leaf:
             return
-        with torch.no_grad():
-            size, signal = norm(tensor), self._signal(name, arguments)
+        size = norm(tensor)
+        signal = self._signal(arguments) if name == self.order[-1] else None
 
         def arrive(gradient: Tensor) -> None:
             if self.looking:
@@ -158,12 +173,13 @@ class Outputs:
 
         self._on_tensors.append(tensor.register_hook(arrive))  # type: ignore[no-untyped-call]
 
-    def _signal(self, name: str, arguments: Any) -> Tensor | None:
+    def _signal(self, arguments: Any) -> Tensor | None:
+        """Only what the last layer reads decides whether samples can still be told apart."""
         read = next((t for t in tensors(arguments) if t.is_floating_point()), None)
-        # Only what the last layer reads decides whether the samples can still be told apart.
-        if read is None or name != self.order[-1] or read.dim() < 2 or len(read) < 2:
+        if read is None or read.dim() < 2 or len(read) < 2:
             return None
-        return signal_share(read, len(read))
+        with torch.no_grad():
+            return signal_share(read, len(read))
 
 
 def _compiled_anything() -> bool:

@@ -166,7 +166,7 @@ class Turn:
         self._seen = grad
         self.passes = 0 if outputs is None else len(outputs)
         handed = _Handed(loss.detach())
-        if loss.requires_grad and not loss.is_leaf:
+        if loss.grad_fn is not None:
             loss.register_hook(handed.slope.append)  # type: ignore[no-untyped-call]
         self.handed.append(handed)
 
@@ -263,7 +263,7 @@ class Steps:
         deep = any(turn.deep for turn in self.turns)
         if deep and not self.outputs.looking:
             self.outputs.begin()
-        elif self.outputs.looking and not deep:
+        elif not deep and (self.outputs.looking or self.outputs.placed):
             self.outputs.end()
 
     def _pre(self, turn: Turn) -> Callable[[Optimizer, Any, Any], Any]:
