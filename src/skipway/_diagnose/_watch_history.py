@@ -132,8 +132,8 @@ class History:
         return np.asarray(np.bincount(self.layer, weights, len(self.names)), float)
 
     def progress(self) -> float | None:
-        """Return the latest progress of the whole network; `None` before all of it was seen."""
-        return float(self.latest[3].sum()) if self.seen.any() else None
+        """Return the latest progress of the whole network; `None` before the first look."""
+        return float(self.latest[3].sum()) if self.steps else None
 
     def share(self) -> float | None:
         """Return the progress as a fraction of the latest loss, where that has a meaning."""

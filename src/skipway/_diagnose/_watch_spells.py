@@ -39,6 +39,8 @@ class Spells:
 
     def __init__(self, layers: int) -> None:
         self._layers = layers
+        self._everywhere = np.ones(layers, bool)
+        self._active: set[str] = set()
         self._runs: dict[str, NDArray[np.int64]] = {}
         self._since: dict[str, NDArray[np.int64]] = {}
         self._open: dict[str, NDArray[np.bool_]] = {}
@@ -46,7 +48,7 @@ class Spells:
 
     def running(self, kind: str) -> bool:
         """Tell whether anything of this kind has been seen and has not ended."""
-        return kind in self._runs and bool(self._runs[kind].any() or self._open[kind].any())
+        return kind in self._active
 
     def one(self, kind: str, step: int, holds: bool, need: int = limit.LASTING) -> list[Spell]:
         """Follow a condition of the whole network."""
@@ -54,7 +56,7 @@ class Spells:
             return []
         where = np.zeros(self._layers, bool)
         where[0] = holds
-        return self.follow(kind, step, np.ones(self._layers, bool), where, need)
+        return self.follow(kind, step, self._everywhere, where, need)
 
     def follow(
         self,
@@ -84,6 +86,10 @@ class Spells:
         is_open[gone] = False
         begun = np.flatnonzero(here & ~is_open & (runs >= need))
         is_open[begun] = True
+        if runs.any() or is_open.any():
+            self._active.add(kind)
+        else:
+            self._active.discard(kind)
         return self._begin(kind, since, begun)
 
     def _begin(

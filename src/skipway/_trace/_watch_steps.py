@@ -90,7 +90,7 @@ class Turn:
 
     def _build(self) -> None:
         held = [p for group in self.optimizer.param_groups for p in group["params"]]
-        self._held = [id(each) for each in held]
+        self._held = self._lists()
         known = [each for each in held if id(each) in self._places]
         self.layers = {self._layers[self._places[id(each)]] for each in known}
         learning = [each for each in known if each.requires_grad]
@@ -140,9 +140,12 @@ class Turn:
 
     def refresh(self) -> None:
         """Follow what was added to the optimizer."""
-        held = [id(p) for group in self.optimizer.param_groups for p in group["params"]]
-        if held != self._held:
+        if self._lists() != self._held:
             self._build()
+
+    def _lists(self) -> list[tuple[int, int]]:
+        lists = [group["params"] for group in self.optimizer.param_groups]
+        return [(id(each), len(each)) for each in lists]
 
     def done(self, *, looked: bool = True) -> None:
         """Count the step that was taken."""
@@ -190,7 +193,7 @@ class Turn:
         """Return Adam's second moments of a batch; `None` where the optimizer has none."""
         groups = {id(p): group for group in self.optimizer.param_groups for p in group["params"]}
         tensors, limits = [], []
-        for own, parameter in zip(batch.before, batch.parameters, strict=True):
+        for own, parameter in zip(batch.weights, batch.parameters, strict=True):
             state = self.optimizer.state.get(parameter, {})
             group = groups[id(parameter)]
             found = state.get("max_exp_avg_sq", state.get("exp_avg_sq"))
@@ -231,7 +234,7 @@ class Steps:
         self.outputs = outputs
         self._across, self._scaler, self._tell = across, scaler, tell
         self._handles: list[RemovableHandle] = []
-        self._before: dict[int, tuple[list[Batch], float]] = {}
+        self._taken: dict[int, tuple[list[Batch], float]] = {}
 
     def place(self) -> None:
         """Place the hooks."""
@@ -288,9 +291,9 @@ class Steps:
     def _take(self, turn: Turn, *, gradients: bool) -> None:
         batches = turn.batches()
         scale = getattr(turn.optimizer, "grad_scale", None)
-        self._before[id(turn)] = batches, 1.0 if scale is None else float(scale)
+        self._taken[id(turn)] = batches, 1.0 if scale is None else float(scale)
         for batch in batches:
-            batch.take_before()
+            batch.take_weights()
             if gradients:
                 batch.take_gradients()
 
@@ -305,7 +308,7 @@ class Steps:
             if first:
                 first = False
                 with torch.no_grad():
-                    for batch in self._before[id(turn)][0]:
+                    for batch in self._taken[id(turn)][0]:
                         batch.take_gradients()
                 if not turn.handed and isinstance(value, Tensor):
                     turn.handed.append(_Handed(value.detach()))
@@ -328,7 +331,7 @@ class Steps:
         return after
 
     def _look(self, turn: Turn) -> None:
-        taken = self._before.pop(id(turn), None)
+        taken = self._taken.pop(id(turn), None)
         infinite = getattr(turn.optimizer, "found_inf", None)
         if taken is None or (infinite is not None and float(infinite)):
             turn.done(looked=False)  # GradScaler left the step out, from within the optimizer
