@@ -1,4 +1,4 @@
-"""What each of two processes does in the test of DistributedDataParallel."""
+"""What each of two processes does in the tests of DistributedDataParallel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from skipway import models
+import zoo
+from skipway import models, rewire
 
 
 def gradients(net: Any, rank: int) -> list[torch.Tensor]:
@@ -29,6 +30,32 @@ def train(rank: int, memory: str, folder: str) -> None:
         torch.set_num_threads(1)
         net = nn.parallel.DistributedDataParallel(network(memory))
         found = gradients(net, rank)
+        if rank == 0:
+            torch.save(found, Path(folder) / "gradients.pt")
+    finally:
+        dist.destroy_process_group()
+
+
+def rewired(kind: str, how: Any) -> nn.Module:
+    torch.manual_seed(4)
+    net = getattr(zoo, kind)().double()
+    model = rewire(net, torch.randn(2, 4).double(), how=how).model
+    assert model is not None
+    return model
+
+
+def flat_gradients(net: nn.Module, rank: int) -> list[torch.Tensor]:
+    x = torch.randn(6, 4, generator=torch.Generator().manual_seed(rank)).double()
+    net(x).square().sum().backward()
+    return [parameter.grad.clone() for parameter in net.parameters()]
+
+
+def train_rewired(rank: int, kind: str, how: str, folder: str) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    try:
+        torch.set_num_threads(1)
+        net = nn.parallel.DistributedDataParallel(rewired(kind, how))
+        found = flat_gradients(net, rank)
         if rank == 0:
             torch.save(found, Path(folder) / "gradients.pt")
     finally:

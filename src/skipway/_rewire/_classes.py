@@ -13,6 +13,7 @@ import hashlib
 import inspect
 import linecache
 import types
+from collections import OrderedDict
 from typing import Any
 
 from torch import nn
@@ -21,12 +22,16 @@ from torch import nn
 _FUTURE = annotations.compiler_flag
 
 
-def rewired_class(base: type[nn.Module], source: str) -> type[nn.Module]:
+def rewired_class(
+    base: type[nn.Module], source: str, added: tuple[str, ...] = ()
+) -> type[nn.Module]:
     r"""Return a subclass of `base` whose `forward` is the one in `source`.
 
     Args:
         base: the user's class.
         source: a module's text that defines one class of this name.
+        added: attributes that hold new modules. Of a Sequential they are no steps: its length, its
+            items and what it iterates over stay what they were.
 
     Example:
         >>> import torch
@@ -37,12 +42,12 @@ def rewired_class(base: type[nn.Module], source: str) -> type[nn.Module]:
         (tensor([2.]), True)
     """
     cached: Any = _made  # mypy takes a module class for unhashable
-    made: type[nn.Module] = cached(base, source)
+    made: type[nn.Module] = cached(base, source, added)
     return made
 
 
 @functools.cache
-def _made(base: Any, source: str) -> type[nn.Module]:
+def _made(base: Any, source: str, added: tuple[str, ...]) -> type[nn.Module]:
     digest = hashlib.sha256(source.encode()).hexdigest()[:12]
     filename = f"<skipway {base.__name__} {digest}>"
     code = compile(source, filename, "exec", flags=_FUTURE, dont_inherit=True)
@@ -64,8 +69,9 @@ def _made(base: Any, source: str) -> type[nn.Module]:
             "__module__": base.__module__,
             "__qualname__": base.__qualname__,
             "__reduce_ex__": _reduce_ex,
-            "_skipway_source": (base, source),
+            "_skipway_source": (base, source, added),
             **methods,
+            **(_steps(base, added) if issubclass(base, nn.Sequential) else {}),
         },
     )
     return made
@@ -100,20 +106,38 @@ def _bound_to(base: Any, name: str, function: Any) -> Any:
 
 def base_of(module: nn.Module) -> type[nn.Module]:
     """Return the user's class of a module that may have been rewired before."""
-    base: type[nn.Module] = getattr(type(module), "_skipway_source", (type(module), ""))[0]
+    base: type[nn.Module] = getattr(type(module), "_skipway_source", (type(module),))[0]
     return base
 
 
+def _steps(base: Any, added: tuple[str, ...]) -> dict[str, Any]:
+    """Return the methods by which a Sequential shows its steps, without the new modules."""
+
+    def named(self: nn.Module) -> list[tuple[str, nn.Module]]:
+        return [(name, m) for name, m in self._modules.items() if name not in added]  # type: ignore[misc]
+
+    def getitem(self: nn.Module, index: Any) -> Any:
+        if isinstance(index, slice):
+            return base(OrderedDict(named(self)[index]))
+        return named(self)[index][1]
+
+    return {
+        "__len__": lambda self: len(named(self)),
+        "__iter__": lambda self: iter([module for _, module in named(self)]),
+        "__getitem__": getitem,
+    }
+
+
 def _reduce_ex(self: nn.Module, protocol: Any) -> Any:
-    base, source = self._skipway_source  # type: ignore[misc]  # a pair, set on the class
+    base, source, added = self._skipway_source  # type: ignore[misc]  # set on the class
     reduced: Any = base.__reduce_ex__(self, max(2, int(protocol)))
     build, args, *rest = reduced
     ours = "_skipway_source" in vars(type(self))  # not where a wrapper has derived from it
     if ours and build is copyreg.__newobj__ and args[0] is type(self):  # type: ignore[attr-defined]
-        return (_rebuild, (base, source, *args[1:]), *rest)
+        return (_rebuild, (base, source, added, *args[1:]), *rest)
     return reduced
 
 
-def _rebuild(base: type[nn.Module], source: str, *args: Any) -> nn.Module:
-    kind = rewired_class(base, source)
+def _rebuild(base: type[nn.Module], source: str, added: tuple[str, ...], *args: Any) -> nn.Module:
+    kind = rewired_class(base, source, added)
     return kind.__new__(kind, *args)

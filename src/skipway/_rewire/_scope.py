@@ -64,7 +64,7 @@ class Scope:
         page = reading.page(edits, made)
         for attribute in attributes:
             self._add(attribute.name, attribute.build(self.model))
-        self._target.__class__ = rewired_class(base_of(reading.scope), page.text)
+        self._target.__class__ = rewired_class(base_of(reading.scope), page.text, tuple(made))
         return page, tuple(made)
 
     def _by_hooks(
