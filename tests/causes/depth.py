@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._families import convolutions, mlp, recurrent, regression, resnet
+from ._families import convolutions, mlp, recurrent, regression, resnet, transformer
 from ._patient import Patient
 
 _RATES = {"larger rate": {"rate": 1.0}, "smaller rate": {"rate": 0.003}}
@@ -127,6 +127,12 @@ PATIENTS = [
         settings={"depth": 6, "leak": 1e-5, "rate": 0.05},
         cures={"larger start": {"leak": 1.0}, "skips": {"skips": True, "branch": 1.0}, **_RATES},
     ),
+    Patient(
+        name="gru-told-first-and-long-ago",
+        family=recurrent,
+        settings={"cell": "gru", "length": 40, "told": 0, "rate": 0.1},
+        cures={"skips": {"skips": True}, **_RATES},
+    ),
     # --- the gradient arrives ------------------------------------------------------------------
     Patient(
         name="narrow-relu-20-critical",
@@ -198,6 +204,24 @@ PATIENTS = [
         name="rnn-forgets-the-beginning",
         family=recurrent,
         settings={"cell": "rnn", "length": 24, "told": -1, "optimizer": "adam", "rate": 3e-3},
+    ),
+    Patient(
+        name="lstm-whole-sequence-in-one-call",
+        family=recurrent,
+        settings={
+            "cell": "lstm",
+            "whole": True,
+            "length": 16,
+            "told": -3,
+            "optimizer": "adam",
+            "rate": 1e-2,
+        },
+    ),
+    Patient(
+        name="pre-norm-transformer-8-blocks",
+        family=transformer,
+        settings={"blocks": 8, "rate": 1e-3},
+        steps=120,
     ),
     Patient(
         name="gru-remembers",

@@ -164,6 +164,16 @@ PATIENTS = [
         steps=400,
         goal=0.85,
     ),
+    Patient(
+        name="inputs-almost-constant",
+        family=mlp,
+        settings={"depth": 2, "offset": 1.0, "spread": 1e-3, "rate": 0.1},
+        cures={
+            "inputs centred": {"offset": -0.3, "spread": 1.0},
+            "larger rate": {"rate": 1.0},
+            "smaller rate": {"rate": 0.003},
+        },
+    ),
     # --- nothing is wrong ----------------------------------------------------------------------
     Patient(
         name="one-dead-branch-beside-a-living-one",

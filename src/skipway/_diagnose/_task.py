@@ -249,11 +249,18 @@ class Task:
             optimizer,
             lambda model: self.loss_on(model, first),
             5 * self.steps,
+            factor=self._factor(tried, facts),
             also=lambda model: self.loss_on(model, second),
         )
         return replace(
             tried, held_in=inside[-1] / facts.chance, held_out=min(outside) / facts.chance
         )
+
+    def _factor(self, tried: Tried, facts: Facts) -> float:
+        """Return the factor to a rate that learns, where the optimizer's own is too small."""
+        own = facts.learning_rate
+        slow = facts.step is not None and facts.step.planned < limit.SLOW
+        return tried.best_rate / own if slow and tried.best_rate and own else 1.0
 
     def _same_targets(self) -> bool:
         if self.loss_fn is None:

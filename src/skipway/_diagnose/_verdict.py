@@ -32,10 +32,10 @@ AFTER_TRIAL: tuple[Rule, ...] = (
     step.learning_rate_too_large,
     signal.growing,
     data.solved,
+    depth.vanishing_beside,
     step.precision,
     step.learning_rate_too_small,
     step.weight_decay,
-    depth.vanishing_beside,
     data.no_signal,
 )
 # What the cause on the left brings along.
