@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import math
 import sys
 import time
@@ -18,9 +19,13 @@ from pathlib import Path
 
 import torch
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+from measure import machine
+
 from causes import held_out, labels, patients
 from causes._patient import Patient, rescaled, start
+from skipway import cases
 from skipway._diagnose._facts import Facts
 from skipway._diagnose._task import Task
 from skipway._diagnose._verdict import first_look, last_look, more_to_try
@@ -54,18 +59,34 @@ def main() -> None:
             if not right or row.get("flips"):
                 print(f"{name:38} {seed} {truth['cause']:16} {row}", flush=True)
     print(dict(tally))
-    if not given.names:
-        stem = "readings_held_out" if given.held_out else "readings"
-        with (HERE / f"{stem}.csv").open("w", newline="") as file:
+    if not given.names and not given.once:
+        stem = HERE / ("readings_held_out" if given.held_out else "readings")
+        with stem.with_suffix(".csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, rows[0])
             writer.writeheader()
             writer.writerows(rows)
+        built_in = set(cases.names())
+        groups = {"own": [r for r in rows if r["patient"] not in built_in]}
+        groups |= {"built-in": [r for r in rows if r["patient"] in built_in]}
+        result = {name: _summary(group) for name, group in groups.items() if group}
+        result |= {"all": _summary(rows), **machine()}
+        stem.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+def _summary(rows: list[dict[str, str]]) -> dict[str, int]:
+    """Count diagnoses and what is right and wrong about them."""
+    tally = Counter(each for row in rows for each in _counted(row))
+    names = ("diagnoses", "right", "one cause only", "right, one cause only", "trains",
+             "false alarms", "false vanishing", "flips")  # fmt: skip
+    return {"patients": len({row["patient"] for row in rows}), **{n: tally[n] for n in names}}
 
 
 def _counted(row: dict[str, str]) -> list[str]:
     found = ["diagnoses"]
     found += ["right"] * (row["right"] == "yes") + ["flips"] * bool(row["flips"])
-    found += ["right, main cause"] * (row["verdict"] == row["cause"])
+    if not row["also"]:
+        found += ["one cause only"] + ["right, one cause only"] * (row["right"] == "yes")
+    found += ["trains"] * (row["trains"] == "yes")
     sick = row["verdict"] not in ("healthy", "solved")
     found += ["false alarms"] * (row["trains"] == "yes" and sick)
     found += ["false vanishing"] * (row["trains"] == "yes" and row["verdict"] == "vanishing")

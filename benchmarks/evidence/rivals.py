@@ -33,7 +33,10 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+from measure import machine, write
+
 from causes import labels, patients
 from causes._patient import Patient, rescaled, start
 
@@ -207,10 +210,17 @@ def main() -> None:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    for tool in RULES:
-        own = [row for row in rows if row["tool"] == tool]
-        counts = {k: sum(r[k] == "yes" for r in own) for k in ("right", "false alarm", "flips")}
-        print(f"{tool}: {len(own)} diagnoses, {counts}")
+    result = {
+        tool: {
+            "diagnoses": sum(row["tool"] == tool for row in rows),
+            **{
+                key: sum(row["tool"] == tool and row[key] == "yes" for row in rows)
+                for key in ("right", "false alarm", "flips")
+            },
+        }
+        for tool in RULES
+    }
+    write(__file__, {**result, **machine()})
 
 
 if __name__ == "__main__":
