@@ -137,6 +137,7 @@ def _numbers(facts: Facts) -> dict[str, float | None]:
         "decades lost": max(layer.decades_lost for layer in layers),
         "lowest elasticity": min(layer.elasticity for layer in layers),
         "highest elasticity": max(layer.elasticity for layer in layers),
+        "highest weight elasticity": max(layer.weight_elasticity for layer in facts.layers),
         "growth": facts.growth,
         "arriving": facts.arriving,
         "silent": max(silent, default=None),

@@ -171,12 +171,13 @@ PATIENTS = [
         name="batch-norm-16",
         family=mlp,
         settings={"depth": 16, "norm": "batch", "rate": 0.03},
+        steps=400,
     ),
     Patient(
         name="resnet-zero-start",
         family=resnet,
         settings={"blocks": 4, "zero": True, "rate": 0.1, "batch": 32},
-        steps=100,
+        steps=250,
     ),
     Patient(
         name="resnet",

@@ -197,8 +197,8 @@ PATIENTS = [
             "larger rate": {"rate": 0.1},
             "smaller rate": {"rate": 1e-4},
         },
-        steps=1000,
-        goal=0.8,
+        steps=1200,
+        goal=0.85,
     ),
     # --- nothing is wrong ----------------------------------------------------------------------
     Patient(
