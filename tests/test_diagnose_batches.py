@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skipway import diagnose, read
+from skipway import diagnose, read, report
 from skipway._errors import BatchError
 from snapshot import snapshot
 from test_diagnose import Residual, digits, judge, mlp, sgd
@@ -44,6 +44,8 @@ def test_numbers_are_medians_and_the_step_is_that_of_the_mean_gradient(tmp_path)
         assert layer.progress == pytest.approx(whole.layers[at].progress, rel=1e-4)
     assert read(cut.save(tmp_path / "cut.json")) == cut
     assert all(layer.spread is None for layer in whole.layers)
+    assert "on 4 batches, together of 64" in report.page(cut.to_dict())
+    assert "Decades between batches" in report.page(cut.to_dict())
 
 
 def test_a_unit_that_any_batch_wakes_is_not_dead():

@@ -170,3 +170,191 @@ def test_what_goes_around_a_layer_is_weighed_by_hand():
     assert found.layer("stem").around is None
     assert "Around it, over skips" in report.page(found.to_dict())
     assert judge(mlp(3)).layers[1].around is None
+
+
+# --- any structure: right numbers at the start and later, and no false alarm ---------------------
+
+
+class TwoHeads(nn.Module):
+    """Two inputs, two outputs in a dict, one module called twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image, self.other = nn.Linear(64, 32), nn.Linear(3, 32)
+        self.shared = nn.Linear(32, 32)
+        self.digit, self.even = nn.Linear(64, 10), nn.Linear(64, 2)
+
+    def forward(self, image: Tensor, *, other: Tensor) -> dict[str, Tensor]:
+        parts = [
+            torch.relu(self.shared(torch.relu(x))) for x in (self.image(image), self.other(other))
+        ]
+        both = torch.cat(parts, 1)
+        return {"digit": self.digit(both), "even": self.even(both)}
+
+
+class Encoder(nn.Module):
+    """A transformer, from rows of an image to a class."""
+
+    def __init__(self, before: bool = True) -> None:
+        super().__init__()
+        self.read = nn.Linear(8, 32)
+        self.places = nn.Parameter(torch.randn(8, 32) / 10)
+        layer = nn.TransformerEncoderLayer(32, 4, 64, 0.0, batch_first=True, norm_first=before)
+        self.body = nn.TransformerEncoder(layer, 3, enable_nested_tensor=False)
+        self.head = nn.Linear(32, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(self.read(x.view(-1, 8, 8)) + self.places).mean(1))
+
+
+class Rows(nn.Module):
+    """A recurrent net that reads an image row by row, its steps written out or not."""
+
+    def __init__(self, cell: bool) -> None:
+        super().__init__()
+        self.cell = nn.GRUCell(8, 32) if cell else nn.GRU(8, 32, batch_first=True)
+        self.head = nn.Linear(32, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.view(-1, 8, 8)
+        if isinstance(self.cell, nn.GRU):
+            return self.head(self.cell(rows)[0][:, -1])
+        h = x.new_zeros(len(x), 32)
+        for at in range(8):
+            h = self.cell(rows[:, at], h)
+        return self.head(h)
+
+
+class Denoiser(nn.Module):
+    """A U-Net with two levels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.down = nn.Conv2d(1, 8, 3, 1, 1), nn.Conv2d(8, 16, 3, 2, 1)
+        self.low = nn.Sequential(nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 16, 3, 1, 1))
+        self.up, self.out = nn.ConvTranspose2d(16, 8, 2, 2), nn.Conv2d(16, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        fine = torch.relu(self.stem(x.view(-1, 1, 8, 8)))
+        coarse = torch.relu(self.low(self.down(fine)))
+        return self.out(torch.cat([fine, self.up(coarse)], 1)).flatten(1)
+
+
+class Parallel(nn.Module):
+    """Branches of other lengths that meet, and a mixture that only some samples go through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Linear(64, 32), nn.Linear(64, 10)
+        self.short, self.gate = nn.Linear(32, 32), nn.Linear(32, 1)
+        self.long = nn.Sequential(nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.stem(x))
+        far = self.long(x) * torch.sigmoid(self.gate(x))
+        return self.head(torch.cat([torch.relu(self.short(x)), torch.relu(far)], 1))
+
+
+STRUCTURES = {
+    "transformer": Encoder,
+    "post-norm transformer": lambda: Encoder(before=False),
+    "gru": lambda: Rows(cell=False),
+    "gru cell": lambda: Rows(cell=True),
+    "branches": Parallel,
+    "residual": Residual,
+    "plain": lambda: mlp(4),
+}
+
+
+def trained(model: nn.Module, loss, batch, steps: int, rate: float = 1e-3):
+    optimizer = torch.optim.Adam(model.parameters(), rate)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss(model, batch).backward()
+        optimizer.step()
+    return optimizer
+
+
+def agrees(model: nn.Module, loss, batch, found) -> None:
+    """Hold weights' gradients and elasticities against plain autograd."""
+    named = dict(model.named_parameters(remove_duplicate=False))
+    value = loss(model, batch)
+    gradients = dict(
+        zip(named, torch.autograd.grad(value, list(named.values()), allow_unused=True), strict=True)
+    )
+    assert found.loss == pytest.approx(float(value.detach()), rel=1e-5)
+    for layer in found.layers:
+        name = next(n for n in (f"{layer.name.split('#')[0]}.weight", layer.name) if n in named)
+        slope = float(gradients[name].norm())
+        assert layer.gradient == pytest.approx(slope, rel=1e-3), layer.name
+        expected = slope * float(named[name].detach().norm()) / float(value.detach())
+        assert layer.weight_elasticity == pytest.approx(expected, rel=1e-3), layer.name
+
+
+@pytest.mark.parametrize("steps", [0, 15])
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_any_structure_at_any_point_of_training(name, steps):
+    torch.manual_seed(0)
+    model, batch = STRUCTURES[name](), digits(128)
+
+    def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        return F.cross_entropy(model(batch[0]), batch[1])
+
+    optimizer = trained(model, loss, batch, steps)
+    found = judge(model, optimizer, batch=batch, when=f"after {steps} steps")
+    assert found.cause == "healthy", found.summary
+    assert len({layer.name for layer in found.layers}) == len(found.layers)
+    if "transformer" not in name and "gru" not in name:  # their layers hold several weights
+        agrees(model, loss, batch, found)
+
+
+@pytest.mark.parametrize("steps", [0, 30])
+def test_several_inputs_and_outputs_and_a_shared_module(steps):
+    torch.manual_seed(0)
+    model, (image, target) = TwoHeads(), digits(128)
+    batch = {"image": image, "other": torch.randn(128, 3)}, {"digit": target, "even": target % 2}
+
+    def criterion(output: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
+        return sum(F.cross_entropy(output[key], targets[key]) for key in targets)
+
+    def loss(model: nn.Module, batch) -> Tensor:
+        return criterion(model(**batch[0]), batch[1])
+
+    optimizer = trained(model, loss, batch, steps)
+    found = diagnose(model, batch, criterion, optimizer=optimizer)
+    assert found.cause == "healthy", found.summary
+    names = ["image", "other", "shared#0", "shared#1", "digit", "even"]
+    assert [layer.name for layer in found.layers] == names
+    agrees(model, loss, batch, found)
+
+
+@pytest.mark.parametrize("steps", [0, 30])
+def test_a_u_net(steps):
+    torch.manual_seed(0)
+    model, (image, _) = Denoiser(), digits(128)
+    batch = image + 0.3 * torch.randn_like(image), image
+
+    def loss(model: nn.Module, batch) -> Tensor:
+        return F.mse_loss(model(batch[0]), batch[1])
+
+    optimizer = trained(model, loss, batch, steps)
+    found = diagnose(model, batch, F.mse_loss, optimizer=optimizer)
+    assert found.cause == "healthy", found.summary
+    agrees(model, loss, batch, found)
+    assert [skip.kind for skip in found.skips] == ["concatenation"]
+    # The branch of the long skip is switched off: what comes out of it are its biases.
+    with torch.no_grad():
+        model.low[0].bias.fill_(-1e3)
+        model.low[0].weight.fill_(1e-3)
+    found = diagnose(model, batch, F.mse_loss)
+    (dead,) = found.findings  # three of its five layers: what the network is sick of
+    assert (dead.cause, dead.title) == ("dead-units", "A branch beside a skip is dead")
+    assert dead.layers == ("down", "low.2", "up")
+
+
+def test_a_branch_that_starts_as_a_constant_is_not_dead():
+    torch.manual_seed(0)
+    model = Residual()
+    for layer in model.b:
+        nn.init.zeros_(layer.weight)  # its bias is left, so every sample gets the same
+    assert causes(judge(model)) == [("healthy", "The gradient arrives everywhere")]

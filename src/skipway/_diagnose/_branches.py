@@ -13,6 +13,7 @@ from dataclasses import replace
 from .._trace import Graph, chains
 from .._trace._probe import Probe
 from .._trace._skips import Joint, between, read_joints, read_skips
+from . import _thresholds as limit
 from ._facts import Branch
 from ._faults import Weight
 
@@ -61,7 +62,14 @@ def _branch(
         share=added / stream if stream else math.inf,
         fall=0.0 if zero else _fall(heights[weakest], max(heights.values())),
         weakest=weakest,
+        blank=not zero and _blank(seen.units[units[0]].signal, seen.units[units[-1]].signal),
     )
+
+
+def _blank(first: float | None, last: float | None) -> bool:
+    if first is None or last is None:
+        return False
+    return last < limit.COLLAPSED and first > limit.TELLING
 
 
 def _fall(low: float, high: float) -> float:

@@ -83,6 +83,7 @@ class Branch:
         fall: decades of the elasticity of its own layers lost between them, where it is one chain
             and none of its weights starts at zero.
         weakest: the layer of the branch where it is lowest.
+        blank: what comes out of it is the same for every sample, though what goes in is not.
     """
 
     source: str
@@ -93,6 +94,7 @@ class Branch:
     share: float
     fall: float
     weakest: str
+    blank: bool = False
 
 
 @dataclass(frozen=True)

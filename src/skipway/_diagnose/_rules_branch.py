@@ -14,12 +14,12 @@ from ._words import code, decades, listed, percent, plural
 
 def dead_branches(facts: Facts) -> Judgement | None:
     """Branches none of whose weights could change the loss."""
-    dead = [each for each in facts.branches if each.reach < limit.DEAD_BRANCH * each.stream]
+    dead = [each for each in facts.branches if _powerless(each) or (each.blank and not _long(each))]
     if not dead:
         return None
     silent = {layer.name for layer in facts.layers if (layer.silent or 0) >= limit.SILENT}
     off = all(silent & set(branch.layers) for branch in dead)
-    worst = min(dead, key=lambda branch: branch.reach / branch.stream)
+    worst = min(dead, key=lambda branch: (not _powerless(branch), branch.reach))
     what = _what(dead)
     main = len(dead) > limit.MOST_BRANCHES * len(facts.branches)
     return Judgement(
@@ -28,9 +28,7 @@ def dead_branches(facts: Facts) -> Judgement | None:
             title=f"{'A branch' if len(dead) == 1 else 'Branches'} beside a skip "
             f"{'is' if len(dead) == 1 else 'are'} dead",
             place=f"{what[0].upper()}{what[1:]}.",
-            evidence=f"The stream past {_named(worst)} has an elasticity of {prose(worst.stream)}; "
-            f"of the weights in the branch none reaches more than {prose(worst.reach)}. The skip "
-            "carries the gradient, so the layers before it learn all the same.",
+            evidence=_evidence(worst),
             remedy=_revived(off),
             sure=f"Certain for this batch of {facts.batch}. A branch that only starts at zero is "
             "not called dead: its last weights have a gradient.",
@@ -44,6 +42,24 @@ def dead_branches(facts: Facts) -> Judgement | None:
         place=worst.layers[-1],
         main=main,
     )
+
+
+def _long(branch: Branch) -> bool:
+    # The gradient that dies on its way through depth takes the signal with it.
+    return len(branch.layers) >= limit.DEEP and branch.fall > limit.DYING
+
+
+def _powerless(branch: Branch) -> bool:
+    return branch.reach < limit.DEAD_BRANCH * branch.stream
+
+
+def _evidence(branch: Branch) -> str:
+    text = f"The stream past {_named(branch)} has an elasticity of {prose(branch.stream)}; "
+    if _powerless(branch):
+        text += f"of the weights in the branch none reaches more than {prose(branch.reach)}."
+    else:
+        text += "what comes out of the branch is the same for every sample."
+    return f"{text} The skip carries the gradient, so the layers before it learn all the same."
 
 
 def _named(branch: Branch) -> str:
@@ -81,10 +97,10 @@ def dying_branches(facts: Facts) -> Judgement | None:
     found = [
         branch
         for branch in facts.branches
-        if len(branch.layers) >= limit.DEEP
+        if _long(branch)
         and branch.fall > (limit.RELATIVE_DYING if facts.relative else limit.DYING)
         and (facts.relative or elastic[branch.weakest] < limit.WEAK)
-        and branch.reach >= limit.DEAD_BRANCH * branch.stream
+        and not _powerless(branch)
     ]
     if not found:
         return None

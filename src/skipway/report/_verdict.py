@@ -140,7 +140,9 @@ def _cure(cure: Data) -> Verdict:
 
 
 def _diagnosis(diagnosis: Data) -> Verdict:
-    on = f", on a batch of {quantity(diagnosis['batch'])}" if diagnosis["batch"] else ""
+    many = int(diagnosis.get("batches", 1))
+    what = "a batch" if many == 1 else f"{plural(many, 'batch', 'batches')}, together"
+    on = f", on {what} of {quantity(diagnosis['batch'])}" if diagnosis["batch"] else ""
     facts = [("Measured", f"{diagnosis['when']}{on}")]
     if diagnosis["optimizer"]:
         rate = real(diagnosis["learning_rate"])
