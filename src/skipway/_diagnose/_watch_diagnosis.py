@@ -241,8 +241,9 @@ def watching(history: History, spells: Sequence[Spell], setting: Setting) -> Wat
 
 
 def _divided(values: Numbers, loss: float | None) -> Numbers:
-    if loss is None or not loss > 0 or not math.isfinite(loss):
-        return np.full_like(values, math.nan)
+    if loss is None or loss <= 0:
+        # The largest of the step stands in for a loss that is not known or has no meaning.
+        loss = float(np.nanmax(values, initial=0.0)) or 1.0
     return values / loss
 
 

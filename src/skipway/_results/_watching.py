@@ -38,7 +38,8 @@ class Watching(Result):
         steps: that were kept, from 1; of long trainings some are left out in between.
         layers: in execution order.
         elasticity: `||dL/dh|| * ||h|| / |L|` of each layer's own output.
-        weight_elasticity: `||dL/dW|| * ||W|| / |L|`.
+        weight_elasticity: `||dL/dW|| * ||W|| / |L|`; over the largest of the same step where the
+            loss is not known or not positive.
         update: `||dW|| / ||W||` of the step really taken.
         lost: share of the weights with a gradient that the step left exactly as they were.
         epsilon: share of the weights with a gradient where Adam's epsilon sets the step.

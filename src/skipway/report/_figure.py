@@ -11,8 +11,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from . import _page, _sides, _skips, _source, _table, _verdict
-from ._figure_spine import FINE, LOST, QUIET, network
+from . import _heat, _heat_picture, _page, _sides, _skips, _source, _table, _verdict
+from ._figure_spine import DYING, FINE, LOST, QUIET, network
 from ._rows import Side
 from ._source import HOWS
 from ._values import Data, claim_of, shape
@@ -63,7 +63,15 @@ def _cure(cure: Data) -> list[Markup]:
 
 def _diagnosis(diagnosis: Data) -> list[Markup]:
     parts = [network([Side("Now", diagnosis)])] if diagnosis["layers"] else []
+    made = _heat.heat(diagnosis)
+    if made is not None:
+        parts.append(_heat_picture.picture(made, _paint, links=False))
     return [*parts, _findings(diagnosis)]
+
+
+def _paint(role: str) -> str:
+    known = {"fine": FINE, "dying": DYING, "lost": LOST, "quiet": QUIET}
+    return known.get(role, "currentColor")
 
 
 def _comparison(comparison: Data) -> list[Markup]:

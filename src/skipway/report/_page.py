@@ -9,7 +9,19 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from . import _lanes, _metric, _sides, _skips, _source, _spine, _table, _training, _verdict
+from . import (
+    _heat,
+    _heat_picture,
+    _lanes,
+    _metric,
+    _sides,
+    _skips,
+    _source,
+    _spine,
+    _table,
+    _training,
+    _verdict,
+)
 from ._rows import Side
 from ._values import Data, claim_of, clipped, plural, quantity, sentence, shape, short
 from ._words import markup, plain
@@ -71,6 +83,7 @@ def _parts(data: Data) -> Parts:
             "sources",
             "plan",
             "skips",
+            "heat",
             "rerun",
         )
     )
@@ -97,7 +110,20 @@ def _cure(cure: Data) -> Parts:
 
 def _diagnosis(diagnosis: Data) -> Parts:
     parts = _diagnosed([Side("Now", diagnosis)]) if diagnosis["layers"] else {}
-    return {**parts, "findings": diagnosis}
+    return {**parts, **_watched(diagnosis), "findings": diagnosis}
+
+
+def _watched(diagnosis: Data) -> Parts:
+    made = _heat.heat(diagnosis)
+    if made is None:
+        return {}
+    key = [(_paint(role), opacity, words) for _, role, opacity, _, words in reversed(_heat.BANDS)]
+    drawn = _heat_picture.picture(made, _paint, links=True)
+    return {"heat": made, "heat_picture": drawn, "heat_key": key}
+
+
+def _paint(role: str) -> str:
+    return f"var(--{'ink3' if role == 'quiet' else role})"
 
 
 def _comparison(comparison: Data) -> Parts:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from . import _sides, _skips, _source, _spine, _verdict
+from . import _heat, _sides, _skips, _source, _spine, _verdict
+from ._heat_text import heat_map
 from ._outlook import outlook
 from ._page import fields, written
 from ._rows import Side
@@ -111,7 +112,12 @@ def _diagnosis(diagnosis: Data, width: int) -> list[RenderableType]:
     parts = _head(diagnosis)
     if diagnosis["layers"]:
         parts.append(layer_table([Side("Now", diagnosis)], width))
-    return [*parts, findings(diagnosis)]
+    return [*parts, *_watched(diagnosis, width), findings(diagnosis)]
+
+
+def _watched(diagnosis: Data, width: int) -> list[RenderableType]:
+    made = _heat.heat(diagnosis, columns=max(10, min(72, width - 30)))
+    return [] if made is None else [title("The layers over the steps"), heat_map(made)]
 
 
 def _what_if(asked: Data, width: int) -> list[RenderableType]:

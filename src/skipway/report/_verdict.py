@@ -149,12 +149,13 @@ def _diagnosis(diagnosis: Data) -> Verdict:
         at = f", learning rate {plainly(rate)}" if rate is not None else ""
         facts.append(("Optimizer", diagnosis["optimizer"] + at))
     facts.append(("Weight layers", quantity(len(diagnosis["layers"]))))
-    facts.append(("Skips it has", quantity(len(diagnosis["skips"]))))
+    if not diagnosis.get("watching"):  # a training is watched layer by layer, not along paths
+        facts.append(("Skips it has", quantity(len(diagnosis["skips"]))))
     return Verdict(
         headline=diagnosis["headline"],
         lead=diagnosis["summary"],
         facts=facts,
-        keys=[*_diagnosis_keys(diagnosis, None)[:2], _loss_key(diagnosis)],
+        keys=[*_diagnosis_keys(diagnosis, None)[:2], *_loss_keys(diagnosis)],
     )
 
 
@@ -277,9 +278,17 @@ def _rounded_away(layer: Data | None) -> int | None:
     return int(layer["with_gradient"]) - int(layer["moved"])
 
 
+def _loss_keys(diagnosis: Data) -> list[Key]:
+    if diagnosis.get("watching") and not finite(real(diagnosis["loss"])):
+        return []  # none was handed in
+    return [_loss_key(diagnosis)]
+
+
 def _loss_key(diagnosis: Data) -> Key:
     chance = real(diagnosis["chance"])
     words = f"is the loss of this batch, {diagnosis['when']}"
+    if diagnosis.get("watching"):
+        words = f"was the loss at the last look, {diagnosis['when']}"
     if chance is not None and finite(chance):
         words += f"; the best constant output has {plainly(chance, 4)}"
     return Key(plainly(diagnosis["loss"], 4), "", "", words)

@@ -1,0 +1,155 @@
+"""The layers over the steps of a watched training, as bands of one heat map; and where it broke."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ._values import Data, quantity, real
+
+# From the weakest to the strongest: lower end as a power of ten, role, opacity, letter, words.
+BANDS: Sequence[tuple[float, str, float, str, str]] = (
+    (-math.inf, "lost", 1.0, "×", "nothing moves"),
+    (-300.0, "lost", 0.7, "·", "below 10⁻⁶"),
+    (-6.0, "dying", 0.9, "░", "10⁻⁶ to 10⁻⁴"),
+    (-4.0, "dying", 0.45, "▒", "10⁻⁴ to 10⁻²·⁵"),
+    (-2.5, "fine", 0.35, "▓", "10⁻²·⁵ to 10⁻¹"),
+    (-1.0, "fine", 0.7, "█", "10⁻¹ and more"),
+)
+STILL = 0
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One event: where it stands in the map.
+
+    Attributes:
+        step: at which it began.
+        words: what happened.
+        finding: number of the finding it belongs to, `None` where there is none.
+        rows: of the layers concerned.
+        start: column at which it began.
+        end: column behind the one at which it ended.
+    """
+
+    step: int
+    words: str
+    finding: int | None
+    rows: Sequence[int]
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Heat:
+    """A heat map.
+
+    Attributes:
+        names: of the rows.
+        cells: by row, the band of each column (its place in `BANDS`), `None` where not known.
+        columns: how many.
+        ticks: (step, column).
+        loss: by column, `None` where not known.
+        marks: the events.
+        relative: whether elasticities are relative to the largest one of their step.
+    """
+
+    names: Sequence[str]
+    cells: Sequence[Sequence[int | None]]
+    columns: int
+    ticks: Sequence[tuple[str, float]]
+    loss: Sequence[float | None]
+    marks: Sequence[Mark]
+    relative: bool
+
+
+def heat(diagnosis: Data, columns: int = 96) -> Heat | None:
+    """Return the heat map of a diagnosis; `None` where no training was watched."""
+    watching = diagnosis.get("watching")
+    if not watching or not watching["steps"]:
+        return None
+    steps = watching["steps"]
+    count = min(columns, len(steps))
+    groups = [
+        range(at * len(steps) // count, (at + 1) * len(steps) // count) for at in range(count)
+    ]
+    tables = zip(watching["weight_elasticity"], watching["update"], strict=True)
+    return Heat(
+        names=watching["layers"],
+        cells=[_row(values, updates, groups) for values, updates in tables],
+        columns=count,
+        ticks=_ticks(steps, groups),
+        loss=[_last(watching["loss"], group) for group in groups],
+        marks=[_mark(event, diagnosis, groups) for event in watching["events"]],
+        relative=all(loss is None for loss in watching["loss"]),
+    )
+
+
+def _row(
+    values: Sequence[Any], updates: Sequence[Any], groups: Sequence[range]
+) -> list[int | None]:
+    found: list[int | None] = []
+    known: int | None = None
+    for group in groups:
+        bands = [_band(values[at], updates[at]) for at in group]
+        own = [each for each in bands if each is not None]
+        known = min(own) if own else known  # a large tensor is not looked at each time
+        found.append(known)
+    return found
+
+
+def _band(value: Any, update: Any) -> int | None:
+    number = real(value)
+    if number is None:
+        return None
+    if real(update) == 0 or number == 0 or math.isnan(number):
+        return STILL
+    power = math.log10(number) if number < math.inf else math.inf
+    return max(at for at, band in enumerate(BANDS) if power >= band[0])
+
+
+def _last(values: Sequence[Any], group: range) -> float | None:
+    found = [number for at in group if (number := real(values[at])) is not None]
+    return found[-1] if found and math.isfinite(found[-1]) else None
+
+
+def _column(step: int, groups: Sequence[range], steps: Sequence[int]) -> float:
+    """Return the column that shows a step."""
+    for at, group in enumerate(groups):
+        if steps[group[-1]] >= step:
+            return float(at)
+    return float(len(groups))
+
+
+def _ticks(steps: Sequence[int], groups: Sequence[range]) -> list[tuple[str, float]]:
+    last = steps[-1]
+    unit = 10 ** math.floor(math.log10(max(last, 1)))
+    gap = next(g for g in (unit // 5 or 1, unit // 2 or 1, unit, 2 * unit) if last / g <= 6)
+    wanted = [1, *range(gap, last + 1, gap)]
+    return [(quantity(step), _column(step, groups, steps)) for step in dict.fromkeys(wanted)]
+
+
+def _mark(event: Mapping[str, Any], diagnosis: Data, groups: Sequence[range]) -> Mark:
+    watching = diagnosis["watching"]
+    steps, until = watching["steps"], event["until"]
+    places = {name: at for at, name in enumerate(watching["layers"])}
+    number = next(
+        (
+            at
+            for at, finding in enumerate(diagnosis["findings"], 1)
+            if finding["cause"] == event["cause"]
+            and set(event["layers"]) <= set(finding["layers"])
+            and bool(event["layers"]) == bool(finding["layers"])
+        ),
+        None,
+    )
+    return Mark(
+        step=event["step"],
+        words=event["words"],
+        finding=number,
+        rows=sorted(places[name] for name in event["layers"] if name in places),
+        start=_column(event["step"], groups, steps),
+        end=float(len(groups)) if until is None else _column(until, groups, steps),
+    )
