@@ -657,7 +657,7 @@ def test_refusals_say_what_was_seen_and_what_to_do() -> None:
     x = torch.randn(2, 4)
     with pytest.raises(RewireError, match=r"no skip connection.*skipway\.rewire"):
         reconnect(Plain(), x)
-    with pytest.raises(RewireError, match=r"1 skip connections.*`up`: concatenates"):
+    with pytest.raises(RewireError, match=r"1 skip connections.*`up` concatenates"):
         reconnect(UNet(), torch.randn(2, 1, 8, 8))
     with pytest.raises(RewireError, match="There is no rule 'rezro'; give one of rezero"):
         reconnect(Loop(), x, rule="rezro")

@@ -16,6 +16,7 @@ import collections
 import contextlib
 import copy
 import csv
+import functools
 import gc
 import io
 import json
@@ -281,7 +282,7 @@ def _checks(group: str, model: Any, rewiring: Any, inputs: Any) -> dict[str, str
         # A network that could not do it before is not to blame its skips.
         if (
             row[f"{group}: {name}"].startswith("no")
-            and _said(lambda: plain(model, inputs)) != "yes"
+            and _said(functools.partial(plain, model, inputs)) != "yes"
         ):
             row[f"{group}: {name}"] = "not before either"
     return row
@@ -545,12 +546,15 @@ def _reason(row: dict[str, Any]) -> str:
     why = row["why not"] or ""
     if int(row["skips added"] or 0):
         return "rewired"
-    for words in ("skip connections already", "weight layers (", "no three", "cannot be written"):
+    known = {
+        "skip connections already": "have their skips already",
+        "weight layers (": "are too shallow",
+        "no three": "have no three layers in a row",
+        "cannot be written": "have a forward that cannot be written anew",
+    }
+    for words, said in known.items():
         if words in why:
-            return {"skip connections already": "have their skips already",
-                    "weight layers (": "are too shallow",
-                    "no three": "have no three layers in a row",
-                    "cannot be written": "have a forward that cannot be written anew"}[words]  # fmt: skip
+            return said
     return "refused otherwise"
 
 

@@ -230,7 +230,8 @@ def rewire(
 
 
 RULES = ("rezero", "skipinit", "layerscale", "stochastic-depth", "fixup", "scaled", "deepnorm",
-         "highway", "none")  # fmt: skip
+         "highway", "hyper-connections", "manifold-hyper-connections", "denseformer",
+         "attention-residuals", "delta-attention-residuals", "none")  # fmt: skip
 
 
 @main.command(epilog=SUBJECT_HELP)

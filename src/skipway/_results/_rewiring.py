@@ -129,7 +129,8 @@ class Rewiring(Result):
         Raises:
             RewireError: the network was not saved with this result.
         """
-        return [parameter for name in self._new_names() for parameter in _under(self._got(), name)]
+        found = [p for name in self._new_names() for p in _under(self._got(), name)]
+        return list(dict.fromkeys(found))  # blocks may share a rule
 
     def plain(self) -> nn.Module:
         """Return a copy of the network without its skips, as it is trained now.

@@ -44,7 +44,8 @@ class Attribute:
 
     def build(self, model: nn.Module) -> nn.Module:
         """Build it from the very text that is shown, on the device of the layers it serves."""
-        built: nn.Module = eval(self.constructor, {"skipway": skipway, "nn": nn})
+        known = {name: each for part in self.parts for name, each in part.given.items()}
+        built: nn.Module = eval(self.constructor, {"skipway": skipway, "nn": nn, **known})
         members = list(built.children()) if self.is_list else [built]
         for member, part in zip(members, self.parts, strict=True):
             like: torch.Tensor = model.get_parameter(part.like)
@@ -82,7 +83,7 @@ def names_of(
 
 
 def _free(scope: nn.Module, role: str, several: bool) -> str:
-    name = f"{role}s" if several else role
+    name = f"{role}s" if several and not role.endswith("s") else role
     number = 2
     free = name
     while hasattr(scope, free):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -24,11 +24,13 @@ class Part:
             with an s where the scope gets several.
         constructor: the text that builds it, from `skipway` and `nn`.
         like: name of the parameter whose device and type it takes.
+        given: further names that the constructor uses, with what they mean.
     """
 
     role: str
     constructor: str
     like: str
+    given: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

@@ -58,13 +58,19 @@ class ExistingSum(Change):
     @property
     def skip(self) -> int:
         """Return which of its two operands is skipped, 0 or 1."""
-        return self.graph.nodes[self.joint.node].inputs.index(self.joint.skipped[0])
+        return skip_of(self.graph, self.joint)
 
     def parts(self) -> Sequence[Part]:
         """Return the module of the rule."""
         if self.rule.make is None:
             return []
-        return [Part(self.rule.role, self.rule.make(self.spot, self.keep), self._like)]
+        return [
+            Part(
+                self.rule.role,
+                self.rule.make(self.spot, self.keep),
+                like_of(self.graph, self.joint),
+            )
+        ]
 
     def template(self, part: str) -> str:
         """Return what takes its place, with the expression of its module put in."""
@@ -89,15 +95,6 @@ class ExistingSum(Change):
         """Hooks see modules; a sum is none."""
         raise RewireError(f"{reason}, and hooks do not see a sum")
 
-    @property
-    def _like(self) -> str:
-        layer = branch_of(self.graph, self.joint)[-1]
-        units = {unit.name: unit for unit in self.graph.units}
-        if layer in units:
-            return units[layer].parameters[0]
-        nodes = reversed(self.graph.nodes[: self.joint.node])
-        return next(node.parameters[0] for node in nodes if node.parameters)
-
     def _node(self, reading: Reading) -> fx.Node:
         seen = [
             node.index
@@ -111,6 +108,21 @@ class ExistingSum(Change):
         if node.kwargs or len(node.args) != 2:
             raise UnreadableError("its sum has further arguments")
         return node
+
+
+def skip_of(graph: Graph, joint: Joint) -> int:
+    """Return which of a sum's two operands is skipped, 0 or 1."""
+    return graph.nodes[joint.node].inputs.index(joint.skipped[0])
+
+
+def like_of(graph: Graph, joint: Joint) -> str:
+    """Return the name of a parameter of the branch, whose device and type a new module takes."""
+    layer = branch_of(graph, joint)[-1]
+    units = {unit.name: unit for unit in graph.units}
+    if layer in units:
+        return units[layer].parameters[0]
+    nodes = reversed(graph.nodes[: joint.node])
+    return next(node.parameters[0] for node in nodes if node.parameters)
 
 
 def _is_sum(node: fx.Node) -> bool:

@@ -101,19 +101,28 @@ class Method:
         """Return the names of its arguments and local variables."""
         return {*self.function.__code__.co_varnames, *self.function.__code__.co_cellvars}
 
-    def written(self, rewrites: Sequence[Rewrite], first: Sequence[str] = ()) -> str:
-        """Return the text with these sums written anew, `first` before its first statement."""
-        ordered = sorted(
+    def written(self, rewrites: Sequence[Rewrite], inserts: Sequence[tuple[int, str]] = ()) -> str:
+        """Return the text with these sums written anew.
+
+        Args:
+            rewrites: of sums.
+            inserts: lines that are put in, with the number of lines of the text before them;
+                no sum that is written anew may stand before them.
+        """
+        outer = sorted(
             rewrites, key=lambda each: (self._span(each.node)[0], -self._span(each.node)[1])
         )
-        text = self._text(0, len(self.text), ordered).decode()
-        if not first:
-            return text
-        lines, at = text.splitlines(keepends=True), self._first_line()
-        margin = " " * (self.indent + 4)
-        return "".join([*lines[:at], *(f"{margin}{line}\n" for line in first), *lines[at:]])
+        text = self._text(0, len(self.text), outer).decode()
+        lines = text.splitlines(keepends=True)
+        # From the end on, so that the numbers of lines before stay what they are.
+        ordered = sorted(enumerate(inserts), key=lambda each: (each[1][0], each[0]), reverse=True)
+        for _, (at, line) in ordered:
+            lines.insert(at, f"{line}\n")
+        return "".join(lines)
 
-    def _first_line(self) -> int:
+    @property
+    def first_line(self) -> int:
+        """Return the number of lines before the first statement."""
         body = self.tree.body
         doc = ast.get_docstring(self.tree) is not None and len(body) > 1
         return body[1 if doc else 0].lineno - 1

@@ -16,16 +16,18 @@ from .._results import Undo
 from .._trace import Site
 from ._attributes import Attribute, attributes_of, names_of
 from ._classes import base_of, rewired_class
+from ._entry import entry_of
 from ._existing_sum import ExistingSum
 from ._fast_path import open_nested, without_fast_path
 from ._forward import UnreadableError
 from ._imports import imports_of
-from ._method import Method, Rewrite, operands_of
+from ._method import Method, Rewrite, Sum, operands_of
 from ._source import Page, methods_page
 from ._statements import Line
+from ._stream_sum import StreamSum
 from ._unread import without_unread
 
-Named: TypeAlias = tuple[ExistingSum, Sequence[str]]
+Named: TypeAlias = tuple[ExistingSum | StreamSum, Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class TextScope:
     model: nn.Module
     result: nn.Module
     path: str
-    sums: Sequence[ExistingSum]
+    sums: Sequence[ExistingSum] | Sequence[StreamSum]
 
     def rewire(self) -> tuple[Page, Undo]:
         """Make the changes in `result`; return the source, and how they are taken back.
@@ -52,10 +54,8 @@ class TextScope:
         """
         target = self.result.get_submodule(self.path)
         kind = type(target)
-        if "forward" in vars(target):
-            raise UnreadableError("its forward was replaced on the instance")
         attributes = attributes_of(target, self.sums)
-        page = self._page(kind, attributes)
+        page = self.page()
         for attribute in attributes:
             module = attribute.build(self.model)
             module.train(target.training)
@@ -63,6 +63,17 @@ class TextScope:
         target.__class__ = rewired_class(base_of(target), page.text)
         open_nested(self.result, self.path)
         return page, Undo(self.path, kind, tuple(each.name for each in attributes))
+
+    def page(self) -> Page:
+        """Return the source alone.
+
+        Raises:
+            UnreadableError: as above.
+        """
+        target = self.result.get_submodule(self.path)
+        if "forward" in vars(target):
+            raise UnreadableError("its forward was replaced on the instance")
+        return self._page(type(target), attributes_of(target, self.sums))
 
     def _page(self, kind: type[nn.Module], attributes: Sequence[Attribute]) -> Page:
         codes = dict.fromkeys(_site(each).code for each in self.sums)
@@ -82,19 +93,20 @@ class TextScope:
     def _written(self, method: Method, code: CodeType, attributes: Sequence[Attribute]) -> str:
         me = code.co_varnames[0]
         names = names_of(attributes, self.sums, me)
+        sums: list[ExistingSum | StreamSum] = list(self.sums)
         own: list[Named] = [
-            (s, n) for s, n in zip(self.sums, names, strict=True) if _site(s).code is code
+            (s, n) for s, n in zip(sums, names, strict=True) if _site(s).code is code
         ]
         nodes = [method.sum_at(_site(each)) for each, _ in own]
         looped = len({id(node) for node in nodes}) < len(nodes)
-        first: list[str] = []
-        if looped:
-            own, first = self._taken_in_turn(method, own, nodes, attributes, me)
+        inserts = self._entries(method, own, nodes)
+        if looped and not inserts:
+            own, inserts = self._taken_in_turn(method, own, nodes, attributes, me)
         rewrites = {
             id(node): Rewrite(node, each.template(name[0] if name else ""), each.skip)
             for node, (each, name) in zip(nodes, own, strict=True)
         }
-        text = method.written(list(rewrites.values()), first)
+        text = method.written(list(rewrites.values()), inserts)
         text = without_fast_path(method, text)
         cut = [each for each in rewrites.values() if "{skip" not in each.template]
         return without_unread(text, _dropped(cut)) if cut else text
@@ -106,7 +118,7 @@ class TextScope:
         nodes: Sequence[ast.AST],
         attributes: Sequence[Attribute],
         me: str,
-    ) -> tuple[list[Named], list[str]]:
+    ) -> tuple[list[Named], list[tuple[int, str]]]:
         """Let the sums of a loop take their modules in turn."""
         several = {id(n) for n in nodes if sum(other is n for other in nodes) > 1}
         if not all(method.is_in_a_loop(n) for n in nodes if id(n) in several):  # type: ignore[arg-type]
@@ -121,10 +133,31 @@ class TextScope:
             for name in (role, f"the_{role}", f"own_{role}")
             if name not in method.takes_names()
         )
-        return [(each, [f"next({free})"]) for each, _ in own], [f"{free} = iter({me}.{role})"]
+        margin = " " * (method.indent + 4)
+        line = (method.first_line, f"{margin}{free} = iter({me}.{role})")
+        return [(each, [f"next({free})"]) for each, _ in own], [line]
+
+    def _entries(
+        self, method: Method, own: Sequence[Named], nodes: Sequence[Sum]
+    ) -> list[tuple[int, str]]:
+        """Return the lines that open the streams."""
+        found: list[tuple[int, str]] = []
+        for node, (each, name) in zip(nodes, own, strict=True):
+            if not isinstance(each, StreamSum) or not each.opens:
+                continue
+            if each.local in method.takes_names():
+                raise UnreadableError(f"it has a variable `{each.local}` of its own")
+            entry = entry_of(method, node, each.skip)
+            if not (entry.argument or each.starts):
+                raise UnreadableError(
+                    f"`{entry.name}`, which it adds to, is not what comes in from the block before"
+                )
+            margin = " " * entry.margin
+            found += [(entry.line, f"{margin}{line}") for line in each.entry(name[0], entry.name)]
+        return found
 
 
-def _site(each: ExistingSum) -> Site:
+def _site(each: ExistingSum | StreamSum) -> Site:
     if each.site is None:
         raise UnreadableError("its sum is in no method of a module")
     return each.site

@@ -26,6 +26,7 @@ from ._shortcut import Shortcut
 from ._skip import Skip
 from ._stack import Stack
 from ._stochastic_depth import StochasticDepth
+from ._stream import Streams
 from ._value_residual import ValueResidual
 
 __all__ = [
@@ -55,5 +56,6 @@ __all__ = [
     "Skip",
     "Stack",
     "StochasticDepth",
+    "Streams",
     "ValueResidual",
 ]
