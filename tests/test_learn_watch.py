@@ -40,12 +40,21 @@ class Terminal:
     def until(self, words: str, seconds: float = 60) -> str:
         """Return what was shown up to these words and the keys that follow them."""
         shown, end = "", time.monotonic() + seconds
-        while not re.search(f"{words}.*watching", " ".join(shown.split())):
+        while not re.search(f"{words}.*q quit", " ".join(shown.split())):
             assert time.monotonic() < end, f"{words!r} did not come; there is:\n{shown}"
             if select.select([self.master], [], [], 0.2)[0]:
-                text = os.read(self.master, 65536).decode("utf-8", "replace")
-                shown += re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
+                shown += self._read()
         return shown
+
+    def rest(self) -> str:
+        """Return what is still to be read."""
+        if not select.select([self.master], [], [], 0.5)[0]:
+            return ""
+        return self._read()
+
+    def _read(self) -> str:
+        text = os.read(self.master, 65536).decode("utf-8", "replace")
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
 
     def wait(self) -> int:
         return self.process.wait(timeout=20)

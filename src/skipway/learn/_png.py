@@ -32,7 +32,7 @@ def png(picture: Picture) -> bytes | None:
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     {"lines": _lines, "bars": _bars, "grid": _grid}[picture.kind](axes, picture)
-    figure.suptitle(textwrap.fill(picture.title, 80), x=0.01, ha="left", fontsize=10)
+    figure.suptitle(textwrap.fill(picture.title, 95), x=0.01, ha="left", fontsize=10)
     written = io.BytesIO()
     figure.savefig(written)
     return written.getvalue()
@@ -40,7 +40,9 @@ def png(picture: Picture) -> bytes | None:
 
 def _lines(axes: Any, picture: Picture) -> None:
     for name, values in picture.rows.items():
-        axes.plot(picture.x, [v if v > 0 or not picture.log else None for v in values], label=name)
+        seen = [value if value > 0 or not picture.log else None for value in values]
+        zero = "" if None not in seen else " (where it is missing: exactly 0)"
+        axes.plot(picture.x, seen, label=name + zero)
     axes.set(
         xlabel=picture.x_name, ylabel=picture.y_name, yscale="log" if picture.log else "linear"
     )
@@ -58,7 +60,7 @@ def _bars(axes: Any, picture: Picture) -> None:
 def _grid(axes: Any, picture: Picture) -> None:
     width = max(map(len, picture.rows.values()))
     table = [row + [float("nan")] * (width - len(row)) for row in picture.rows.values()]
-    image = axes.imshow(table, cmap="Blues", vmin=0)
+    image = axes.imshow(table, cmap="Blues", aspect="auto")
     axes.set_xticks(range(width), [str(name) for name in picture.x[:width]])
     axes.set_yticks(range(len(table)), list(picture.rows))
     axes.figure.colorbar(image, label=picture.y_name)

@@ -22,10 +22,13 @@ NO_PICTURES = "As a PNG too: pip install 'skipway[plot]' (it needs matplotlib)."
 def show_list(console: Console, folder: Folder | None) -> None:
     """Print all exercises, those that are done marked, the next one pointed at."""
     following = folder.next() if folder else None
+    width = max(len(each.title) for each in course())
     for each in course():
         done = folder is not None and folder.is_done(each)
         mark = ("✓", GOOD) if done else ("→", "bold") if each == following else ("·", QUIET)
-        line = Text.assemble(f"{each.number:>2} ", mark, f" {each.title:<34}", (each.name, QUIET))
+        line = Text.assemble(
+            f"{each.number:>2} ", mark, f" {each.title:<{width}}  ", (each.name, QUIET)
+        )
         console.print(line)
 
 

@@ -17,7 +17,7 @@ from ._verdict import Verdict
 
 POLL = 0.2  # seconds between two looks at the file
 GRACE = 0.5  # seconds for which a file may be away: many editors save by moving a new one there
-KEYS = "h hint   s solution   n next   l list   r run again   q quit"
+KEYS = "h hint  s solution  n next  l list  r again  q quit"
 
 Stamp = tuple[int, int, int] | None
 
@@ -102,8 +102,8 @@ class Watching:
 
     def _footer(self, keys: Keys) -> None:
         what = KEYS if keys.working else "Ctrl-C ends"
-        line = Text.assemble(("\n" + what, "reverse"), f"   watching {self.exercise.file_name}")
-        self.console.print(line)
+        self.console.print()
+        self.console.print(Text.assemble((what, "reverse"), f"   {self.exercise.file_name}"))
 
 
 def _stamp(file: Path) -> Stamp:
