@@ -474,6 +474,21 @@ class Again(nn.Module):
         return x
 
 
+class Total(nn.Module):
+    """A sum that starts at the number 0: its first round adds no tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.layers = nn.Linear(4, 4), nn.ModuleList(nn.Linear(4, 4) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x, total = self.stem(x), 0
+        for layer in self.layers:
+            x = torch.tanh(layer(x))
+            total = total + x
+        return total  # type: ignore[return-value]  # a tensor by now
+
+
 class Mixed(Helper):
     """A sum before a loop and one behind it."""
 
@@ -494,7 +509,7 @@ WRITTEN = {
     "in place": (InPlace, 1, 1), "comprehension": (Comprehension, 2, 2),
     "summed": (Summed, 1, 1), "inherited": (Inherited, 1, 1),
     "conditional": (Conditional, 1, 1), "around": (_around(), 1, 1), "again": (Again, 6, 2),
-    "mixed": (Mixed, 4, 4),
+    "mixed": (Mixed, 4, 4), "total": (Total, 2, 2),
 }  # fmt: skip
 
 

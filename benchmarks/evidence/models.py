@@ -20,10 +20,10 @@ import functools
 import gc
 import io
 import json
+import multiprocessing
 import os
 import pickle
 import re
-import subprocess
 import sys
 import time
 import types
@@ -35,6 +35,7 @@ from typing import Any
 HERE = Path(__file__)
 ROWS = HERE.with_suffix(".csv")
 LIMIT_S = 300
+FORK = multiprocessing.get_context("fork")
 FIELDS = [
     "network", "traced", "identity", "projection", "concatenation", "parallel", "merge",
     "sums", "sums changed", "rule: by", "rule: outputs kept", "rule: as an independent run",
@@ -91,6 +92,8 @@ def main() -> None:
     elif asked.table:
         HERE.with_suffix(".md").write_text(table(_rows()), encoding="utf-8")
     else:
+        _torchvision()
+        _import_once()
         _run([name for name in names() if name in asked.again or name not in _rows()])
 
 
@@ -121,17 +124,38 @@ def _run(wanted: list[str]) -> None:
 
 def _in_a_process(name: str) -> dict[str, Any]:
     start = time.perf_counter()
+    there, here = FORK.Pipe()
+    process = FORK.Process(target=_answer, args=(name, there))
+    process.start()
+    there.close()
     try:
-        done = subprocess.run(
-            [sys.executable, str(HERE), "--one", name],
-            capture_output=True, text=True, timeout=LIMIT_S,
-        )  # fmt: skip
-        row = json.loads(done.stdout.strip().splitlines()[-1])
-    except subprocess.TimeoutExpired:
-        row = {"error": f"took more than {LIMIT_S} s"}
-    except (IndexError, ValueError):
-        row = {"error": (done.stderr.strip().splitlines() or ["nothing was printed"])[-1][:300]}
+        row = here.recv() if here.poll(LIMIT_S) else {"error": f"took more than {LIMIT_S} s"}
+    except EOFError:
+        row = {"error": "the process died"}
+    process.kill()
+    process.join()
     return {"network": name, **row, "seconds": round(time.perf_counter() - start, 1)}
+
+
+def _answer(name: str, there: Any) -> None:
+    with contextlib.redirect_stderr(io.StringIO()):
+        try:
+            there.send(examine(name))
+        except Exception as error:
+            there.send({"error": _short(error)})
+
+
+def _import_once() -> None:
+    """Import here what every network's process needs, so that a fork has it."""
+    import timm  # noqa: F401
+    import torch
+    import torch._dynamo
+    import torch.export
+
+    import skipway
+
+    torch.set_num_threads(1)
+    skipway.skips(torch.nn.Linear(2, 2), torch.randn(1, 2))
 
 
 def _rows() -> dict[str, dict[str, Any]]:
@@ -233,7 +257,7 @@ def _changed(model: Any, inputs: Any, trains: bool) -> dict[str, Any]:
 
     try:
         rewiring = skipway.reconnect(model, inputs, rule="rezero")
-    except skipway.RewireError as error:
+    except skipway.SkipwayError as error:
         return {"sums changed": 0, "rule: by": _short(error)}
     except Exception as error:
         return {"sums changed": 0, "rule: by": f"UNFORESEEN {_short(error)}"}

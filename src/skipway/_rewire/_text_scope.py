@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import CodeType, FunctionType
@@ -97,6 +98,7 @@ class TextScope:
         own: list[Named] = [
             (s, n) for s, n in zip(sums, names, strict=True) if _site(s).code is code
         ]
+        _check_rounds([_site(each) for each, _ in own])
         nodes = [method.sum_at(_site(each)) for each, _ in own]
         looped = len({id(node) for node in nodes}) < len(nodes)
         inserts = self._entries(method, own, nodes)
@@ -161,6 +163,16 @@ def _site(each: ExistingSum | StreamSum) -> Site:
     if each.site is None:
         raise UnreadableError("its sum is in no method of a module")
     return each.site
+
+
+def _check_rounds(sites: Sequence[Site]) -> None:
+    """See that every round of a loop has a sum that changes: one text serves them all.
+
+    Raises:
+        UnreadableError: one has not: `total = 0` is no tensor yet, or a plan leaves it out.
+    """
+    if any(count != site.hits for site, count in Counter(sites).items()):
+        raise UnreadableError("its sum changes in some rounds of a loop and not in others")
 
 
 def _dropped(rewrites: Sequence[Rewrite]) -> set[str]:
