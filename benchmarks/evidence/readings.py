@@ -16,6 +16,7 @@ import time
 import warnings
 from collections import Counter
 from pathlib import Path
+from unittest import mock
 
 import torch
 
@@ -25,11 +26,11 @@ from measure import machine
 
 from causes import held_out, labels, patients
 from causes._patient import Patient, rescaled, start
-from skipway import cases
+from skipway import cases, diagnose
+from skipway._diagnose import _examine
 from skipway._diagnose._facts import Facts
-from skipway._diagnose._task import Task
-from skipway._diagnose._verdict import first_look, last_look, more_to_try
-from skipway._trace import untouched
+from skipway._diagnose._judgement import Judgement
+from skipway._diagnose._verdict import last_look
 
 SEEDS = 3
 HERE = Path(__file__).parent
@@ -114,16 +115,21 @@ def _look(patient: Patient, seed: int, factor: float) -> tuple[Facts, str, list[
     case = patient.case() if factor == 1 else rescaled(patient.case(), factor)
     model, optimizer = start(case, seed, patient.before)
     model.train(not patient.evaluating)
-    batch = case.batch(1000 * seed + patient.before)
-    task = Task(model, batch, case.loss, case.objective, optimizer, len(batch[1]), 10)
-    with untouched(model):
-        facts = task.measure()
-        found = first_look(facts)
-        if more_to_try(facts, found):
-            facts = task.try_further(facts)
-        found = last_look(facts, found)
-    causes = [each.finding.cause for each in found]
-    return facts, causes[0], causes[1:]
+    kept: list[Facts] = []
+
+    def keeping(facts: Facts, found: list[Judgement]) -> list[Judgement]:
+        kept.append(facts)
+        return last_look(facts, found)
+
+    with mock.patch.object(_examine, "last_look", keeping):
+        found = diagnose(
+            model,
+            case.batch(1000 * seed + patient.before),
+            case.loss,
+            objective=case.objective,
+            optimizer=optimizer,
+        )
+    return kept[0], found.cause, [each.cause for each in found.findings[1:]]
 
 
 def _numbers(facts: Facts) -> dict[str, float | None]:
