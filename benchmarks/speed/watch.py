@@ -1,0 +1,204 @@
+"""What watching costs: `python benchmarks/speed/watch.py [ROUNDS]`, results in watch.json.
+
+Two networks: a perceptron of 20 layers of 64 with batches of 64, under SGD and Adam, and
+torchvision's resnet18 on 8 x 3 x 64 x 64. Each variant trains a copy of its own; they take turns
+in one process, in steps as they come in the middle of a training, and a ratio is against the plain
+loop of the same round. The rivals look at every step:
+
+- a loop that takes the norm of every gradient with `.item()`;
+- a histogram of every gradient from a hook on its parameter: a mimic of what wandb.watch does, its
+  own hook being bound to a run on a server;
+- norms of gradients, of updates and of the distance from the start, each tensor by itself, with a
+  copy of all weights: a mimic of the cheapest of Cockpit's quantities (GradNorm, UpdateSize,
+  Distance), which cannot be imported beside this torch. Cockpit itself also computes individual
+  gradients through BackPACK, and costs more.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import statistics
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+
+from measure import alternate, machine, write
+
+import skipway
+from oracle import torchvision
+
+Loss = Callable[[Tensor], Tensor]
+
+
+def main(rounds: int) -> None:
+    result: dict[str, Any] = {**machine("torchvision"), "rounds": rounds}
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        result[f"threads: {threads}"] = {
+            "perceptron 20 x 64, batch 64, SGD": measured(perceptron, sgd, 100, rounds),
+            "perceptron 20 x 64, batch 64, Adam": measured(perceptron, adam, 100, rounds),
+            "resnet18, 8 x 3 x 64 x 64, SGD": measured(resnet, sgd, 10, max(3, rounds // 2)),
+        }
+    result["load after"] = round(os.getloadavg()[0], 2)
+    write(__file__, result)
+
+
+def perceptron() -> tuple[nn.Module, Tensor, Tensor]:
+    inner = [m for _ in range(18) for m in (nn.Linear(64, 64), nn.ReLU())]
+    model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), *inner, nn.Linear(64, 10))
+    for layer in model[::2]:
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    return model, torch.randn(64, 64), torch.randint(10, (64,))
+
+
+def resnet() -> tuple[nn.Module, Tensor, Tensor]:
+    model = torchvision.models.resnet18(num_classes=10)
+    return model, torch.randn(8, 3, 64, 64), torch.randint(10, (8,))
+
+
+def sgd(model: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+
+
+def adam(model: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.Adam(model.parameters(), lr=1e-5)
+
+
+def measured(
+    network: Callable[[], tuple[nn.Module, Tensor, Tensor]],
+    optimizer: Callable[[nn.Module], torch.optim.Optimizer],
+    steps: int,
+    rounds: int,
+) -> dict[str, Any]:
+    torch.manual_seed(0)
+    model, x, y = network()
+    with ExitStack() as stack:
+        runs: dict[str, Callable[[], object]] = {}
+        for name, start in VARIANTS.items():
+            own = copy.deepcopy(model)
+            rule = optimizer(own)
+            hand, after = start(stack, own, rule)
+            runs[name] = training(own, rule, x, y, steps, hand, after)
+            for _ in range(max(1, 40 // steps)):
+                runs[name]()  # past the first looks, which look at everything
+        seconds = alternate(runs, rounds)
+    plain = seconds["plain"]
+    return {
+        name: {
+            "ms a step": round(1e3 * statistics.median(own) / steps, 3),
+            "ratio, median": round(
+                statistics.median(a / b for a, b in zip(own, plain, strict=True)), 3
+            ),
+            "ratio of the least": round(min(own) / min(plain), 3),
+            "ratio of the sums": round(sum(own) / sum(plain), 3),
+        }
+        for name, own in seconds.items()
+    }
+
+
+def training(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    x: Tensor,
+    y: Tensor,
+    steps: int,
+    hand: Loss,
+    after: Callable[[], object],
+) -> Callable[[], object]:
+    def run() -> None:
+        for _ in range(steps):
+            optimizer.zero_grad()
+            hand(F.cross_entropy(model(x), y)).backward()
+            optimizer.step()
+            after()
+
+    return run
+
+
+def _same(loss: Tensor) -> Tensor:
+    return loss
+
+
+def _nothing() -> None:
+    return None
+
+
+Start = Callable[[ExitStack, nn.Module, torch.optim.Optimizer], tuple[Loss, Callable[[], object]]]
+
+
+def plain(stack: ExitStack, model: nn.Module, optimizer: torch.optim.Optimizer) -> Any:
+    return _same, _nothing
+
+
+def watched(every: int) -> Start:
+    def start(stack: ExitStack, model: nn.Module, optimizer: torch.optim.Optimizer) -> Any:
+        seen = stack.enter_context(skipway.watch(model, optimizer, every=every, notify=len))
+        return seen.loss, _nothing
+
+    return start
+
+
+def items(stack: ExitStack, model: nn.Module, optimizer: torch.optim.Optimizer) -> Any:
+    parameters = list(model.parameters())
+    return _same, lambda: [p.grad.norm().item() for p in parameters if p.grad is not None]
+
+
+def histograms(stack: ExitStack, model: nn.Module, optimizer: torch.optim.Optimizer) -> Any:
+    found: dict[str, Any] = {}
+
+    def hook(name: str) -> Callable[[Tensor], None]:
+        def take(gradient: Tensor) -> None:
+            flat = gradient.detach().reshape(-1).float()
+            flat = flat[torch.isfinite(flat)]
+            low, high = flat.min().item(), flat.max().item()
+            counts = torch.histc(flat, bins=64, min=low, max=high).tolist()
+            found[name] = counts, low, high
+
+        return take
+
+    for name, parameter in model.named_parameters():
+        stack.callback(parameter.register_hook(hook(name)).remove)
+    return _same, _nothing
+
+
+def quantities(stack: ExitStack, model: nn.Module, optimizer: torch.optim.Optimizer) -> Any:
+    parameters = list(model.parameters())
+    first = [p.detach().clone() for p in parameters]
+    last = [p.detach().clone() for p in parameters]
+
+    def take() -> list[tuple[float, float, float]]:
+        found = []
+        for at, p in enumerate(parameters):
+            now = p.detach().clone()
+            gradient = p.grad.norm().item() if p.grad is not None else 0.0
+            found.append(
+                (gradient, (now - last[at]).norm().item(), (now - first[at]).norm().item())
+            )
+            last[at] = now
+        return found
+
+    return _same, take
+
+
+VARIANTS: dict[str, Start] = {
+    "plain": plain,
+    "watch, every=10": watched(10),
+    "watch, every=1": watched(1),
+    "norms by .item()": items,
+    "histograms (mimic of wandb)": histograms,
+    "norms, updates, distances (mimic of Cockpit)": quantities,
+}
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 15)
