@@ -95,6 +95,15 @@ def test_files_are_never_overwritten_but_by_reset(folder: Folder, tmp_path: Path
     assert folder.reset(FIRST) == folder.path / "01_update_rule.old-2"
 
 
+def test_a_course_is_not_started_inside_another(folder: Folder) -> None:
+    inside = folder.path / "pictures"
+    inside.mkdir()
+    done = run("learn", "start", cwd=inside)
+    assert done.returncode == 2
+    assert f"in a course already, {folder.path}" in done.stderr
+    assert list(inside.iterdir()) == []
+
+
 def test_a_right_answer_stays_done_and_reset_takes_it_back(folder: Folder) -> None:
     folder.progress.record(FIRST.name, True)
     folder.progress.record(FIRST.name, False)
@@ -159,6 +168,13 @@ ACCIDENTS = {
         "    import os, signal; os.kill(os.getpid(), signal.SIGKILL)\n", None, "by signal 9",
     ),
     "a question to the keyboard": ("    return input()\n", "input()", "EOFError"),
+    "a shape that does not fit": (
+        "    return weight @ gradient\n", "weight @", "Print the .shape of both",
+    ),
+    "a gradient nobody asked for": (
+        "    weight.sum().backward()\n", "backward()", r"call \.requires_grad_",
+    ),
+    "other arguments": ("    pass\n\n\ndef updated(w):\n    return w\n", None, "came with"),
     "a string": ("    return 'weight'\n", None, "returned a str; it should be a tensor"),
     "another shape": ("    return weight[0]\n", None, r"the shape \(3,\); it should be \(4, 3\)"),
 }  # fmt: skip
@@ -170,7 +186,7 @@ def test_an_accident_gets_a_helpful_line(name: str, folder: Folder) -> None:
     code = with_updated(body)
     file = folder.file(FIRST)
     file.write_text(code, encoding="utf-8")
-    verdict = run_answer(FIRST, file, seconds=2)
+    verdict = run_answer(FIRST, file, seconds=2 if name == "an endless loop" else 60)
     assert not verdict.passed
     assert re.search(said, verdict.message), verdict.message
     if where is not None:

@@ -40,12 +40,21 @@ def learn(ctx: click.Context) -> None:
 
 
 @learn.command()
-@click.argument("folder", default="skipway-course", type=click.Path(path_type=Path))
-def start(folder: Path) -> None:
-    """Write the course into FOLDER. A file that is there already stays as it is."""
-    from ._folder import Folder
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+def start(folder: Path | None) -> None:
+    """Write the course into FOLDER (by default skipway-course).
+
+    A file that is there already stays as it is.
+    """
+    from ._folder import DEFAULT, Folder
     from ._screen import show_status
 
+    if folder is None and (around := Folder.around(Path.cwd())):
+        raise LearnError(
+            f"You are in a course already, {around}. `skipway learn` shows where you are; "
+            f"`skipway learn start {around}` brings back files that are missing."
+        )
+    folder = folder or DEFAULT
     made, written = Folder.start(folder)
     kept = len(course()) - len(written)
     note = f" {kept} of yours stay as they are." if kept else ""

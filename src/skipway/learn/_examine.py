@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ._advice import advice
 from ._marking import Wrong
 from ._printed import LINES, Flood, Printed
 from ._verdict import Verdict
@@ -86,7 +87,10 @@ def _what_to_write(error: BaseException) -> str:
 
 def _say(error: BaseException) -> str:
     text = str(error).strip()
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    if not text:
+        return type(error).__name__
+    what = f"{type(error).__name__}: {text}"
+    return f"{what}{'' if what.endswith('.') else '.'} {advice(text)}" if advice(text) else what
 
 
 def _line(error: BaseException, names: dict[str, Any]) -> int | None:

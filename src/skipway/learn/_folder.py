@@ -47,15 +47,19 @@ class Folder:
             LearnError: there is none.
         """
         here = Path.cwd()
-        for place in (here, *here.parents):
-            if (place / STATE).is_file():
-                return cls(place)
+        if around := cls.around(here):
+            return cls(around)
         if (here / DEFAULT / STATE).is_file():
             return cls(here / DEFAULT)
         raise LearnError(
             "There is no course here. `skipway learn start` writes it into a new folder, "
             f"{DEFAULT}; if you have one already, cd into it."
         )
+
+    @staticmethod
+    def around(place: Path) -> Path | None:
+        """Return the course folder that `place` is, or lies in."""
+        return next((p for p in (place, *place.parents) if (p / STATE).is_file()), None)
 
     def file(self, exercise: Exercise) -> Path:
         """Return the learner's file of an exercise."""

@@ -42,7 +42,9 @@ def run(exercise: Exercise, file: Path, seconds: float = SECONDS) -> Verdict:
 def _environment() -> dict[str, str]:
     """Return the environment, with this very skipway in reach from any folder."""
     paths = [str(Path(__file__).resolve().parents[2])]
-    paths += [os.path.abspath(each) for each in os.environ.get("PYTHONPATH", "").split(":") if each]
+    paths += [
+        os.path.abspath(each) for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each
+    ]
     one_core = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     return {**os.environ, **one_core, "PYTHONPATH": os.pathsep.join(paths)}
 

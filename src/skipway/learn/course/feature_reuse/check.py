@@ -66,8 +66,8 @@ def _flat(table: object) -> Tensor:
         length = len(row) if isinstance(row, (list, tuple, Tensor)) else 0
         if length != layer + 1:
             raise Wrong(
-                f"Row {layer} has {length} numbers; layer {layer} reads {layer + 1} sources: the "
-                f"block's input and the {layer} layers before it."
+                f"Row {layer} holds {length}, and should hold {layer + 1}: one number for the "
+                f"block's input and one for each layer before layer {layer}."
             )
     return torch.tensor([number(value, "A place of the table") for row in table for value in row])
 

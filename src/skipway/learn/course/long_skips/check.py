@@ -88,7 +88,11 @@ def _check_value(net: Any, x: Tensor, got: Tensor) -> None:
                 net, x, swap=True
             ),
             "There is a ReLU behind decode1; the output has none.": right.relu(),
-            "A ReLU is missing behind the encoder's convolutions.": _without_relu(net, x),
+            "A ReLU is missing: one belongs behind every convolution but the last.": (
+                _without_relu(net, x)
+            ),
+            "The images never get smaller: self.pool on the way down, self.up on the way "
+            "back.": _without_pooling(net, x),
         }
         expect(
             got, right, mistakes, "forward does not give what these layers give in the order of "
@@ -98,11 +102,13 @@ def _check_value(net: Any, x: Tensor, got: Tensor) -> None:
 
 def _without_relu(net: Any, x: Tensor) -> tuple[Tensor, ...]:
     found = []
-    for name in ("encode1", "encode2", "bottom", "decode2"):
-        plain = {each: getattr(net, each) for each in ("encode1", "encode2", "bottom", "decode2")}
+    every = ("encode1", "encode2", "bottom", "decode2")
+    for without in (*((name,) for name in every), every):
         parts = {
-            n: (layer if n == name else nn.Sequential(layer, nn.ReLU()))
-            for n, layer in plain.items()
+            name: getattr(net, name)
+            if name in without
+            else nn.Sequential(getattr(net, name), nn.ReLU())
+            for name in every
         }
         fine = parts["encode1"](x)
         coarse = parts["encode2"](net.pool(fine))
@@ -110,6 +116,14 @@ def _without_relu(net: Any, x: Tensor) -> tuple[Tensor, ...]:
         below = net.up(parts["decode2"](torch.cat([coarse, below], 1)))
         found.append(net.decode1(torch.cat([fine, below], 1)))
     return tuple(found)
+
+
+def _without_pooling(net: Any, x: Tensor) -> Tensor:
+    fine = net.encode1(x).relu()
+    coarse = net.encode2(fine).relu()
+    below = net.decode2(torch.cat([coarse, net.bottom(coarse).relu()], 1)).relu()
+    result: Tensor = net.decode1(torch.cat([fine, below], 1))
+    return result
 
 
 def _check_gradient(net: Any, x: Tensor, got: Tensor) -> None:

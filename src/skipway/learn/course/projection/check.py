@@ -25,7 +25,7 @@ def check(answer: ModuleType) -> None:
 
 
 def _check_body(net: Any, channels: int, out: int, stride: int) -> None:
-    convolutions = [m for m in net.body if isinstance(m, nn.Conv2d)]
+    convolutions = [m for m in getattr(net, "body", []) if isinstance(m, nn.Conv2d)]
     kept = [(c.in_channels, c.out_channels, c.stride[0]) for c in convolutions]
     if kept != [(channels, out, stride), (out, out, 1)]:
         raise Wrong("The body is no longer the one that the exercise came with.")
@@ -72,10 +72,15 @@ def _forward(net: Any, x: Tensor, body: Tensor, name: str) -> object:
             f"{name}: the shortcut gives {c} channels of {h} x {h} and the body {body_c} of "
             f"{body_h} x {body_h}."
         )
-        if c == body_c:
-            raise Wrong(f"{what} The shortcut needs the body's stride too.") from error
+        if skip.shape == body.shape:
+            raise Wrong(
+                f"{name}: self.shortcut(x) has the shape of the body, and yet the sum fails. Is it "
+                "what you add?"
+            ) from error
         if isinstance(shortcut, nn.Identity):
             raise Wrong(f"{what} Here the shapes differ, so the identity will not do.") from error
+        if c == body_c:
+            raise Wrong(f"{what} The shortcut needs the body's stride too.") from error
         raise Wrong(f"{what} The projection has to end with out_channels.") from error
 
 

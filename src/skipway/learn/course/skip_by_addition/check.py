@@ -45,6 +45,12 @@ def _inner(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     return last, last.relu()
 
 
+def _without_relu(net: nn.Module, x: Tensor) -> Tensor:
+    p = dict(net.named_parameters())
+    first = F.conv2d(x, p["conv1.weight"], p["conv1.bias"], stride=2, padding=2)
+    return F.conv2d(first, p["conv2.weight"], p["conv2.bias"], stride=2, padding=2)
+
+
 def _check_sum(net: nn.Module, x: Tensor) -> None:
     with torch.no_grad():
         last, branch = _inner(net, x)
@@ -59,6 +65,12 @@ def _check_sum(net: nn.Module, x: Tensor) -> None:
             "You added F(x) to itself: `x` was overwritten on the way. Give the branch a name of "
             "its own, and x is still the input when you add.": branch + branch,
             "Between the last convolution and the sum a ReLU is missing: relu2.": last + x,
+            "The ReLUs are missing: one behind each convolution.": _without_relu(net, x) + x,
+            "relu1 is missing, behind the first convolution.": _without_relu(net, x).relu() + x,
+            "You stacked the two (torch.stack makes a new dimension). Add them.": (
+                torch.stack([x, branch]),
+                torch.stack([branch, x]),
+            ),
             "You added first and applied a ReLU to the sum. So did the first ResNet; here the sum "
             "comes last, so that nothing lies on the path of x.": (last + x).relu(),
             "There is one ReLU too many, behind the sum. The sum comes last, so that nothing lies "
@@ -116,16 +128,22 @@ def _check_gradient(net: nn.Module, x: Tensor) -> None:
 
 
 def _check_broadcast(net: nn.Module) -> None:
+    x = torch.randn(BATCH, 3, 1, 1)
     try:
         with torch.no_grad():
-            got = net(torch.randn(BATCH, 3, 1, 1))
+            got = net(x)
     except Exception:
         return
-    shape = "x".join(map(str, got.shape[2:])) if isinstance(got, Tensor) else "no tensor"
+    rest = (
+        "For images of 3 x 3 and 4 x 4 all is right. Now compare the two shapes before you add, "
+        "and raise a ValueError where they differ."
+    )
+    if isinstance(got, Tensor) and agree(got, x + _inner(net, x)[1]):
+        shape = "x".join(map(str, got.shape[2:]))
+        raise Wrong(f"The shapes broadcast: your output is {shape} from a 1x1 input. {rest}")
     raise Wrong(
-        f"The shapes broadcast: your output is {shape} from a 1x1 input. For images of 3 x 3 and "
-        "4 x 4 all is right. Now compare the two shapes before you add, and raise a ValueError "
-        "where they differ."
+        "From a 1x1 input, for which F(x) is 3x3, you return something, and nobody hears that no "
+        f"sum was possible. {rest}"
     )
 
 

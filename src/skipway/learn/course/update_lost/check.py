@@ -61,11 +61,14 @@ def _why_spacing(got: float, right: float, value: float, dtype: torch.dtype) -> 
         )
     if _close(got, torch.finfo(dtype).tiny):
         return f"{case}: you returned tiny, the smallest normal number. That is the distance at 0."
-    if _close(got, _spacing(value, torch.float64)):
-        return (
-            f"{case}: that is the spacing in float64, Python's own floats. Put the value into a "
-            f"tensor of dtype {dtype} first."
-        )
+    for other, whose in ((torch.float64, "Python's own floats"), (torch.float32, "the default")):
+        if dtype != other and _close(got, _spacing(value, other)):
+            return (
+                f"{case}: that is the spacing in {other}, {whose}. Put the value into a tensor of "
+                f"{dtype} first."
+            )
+    if _close(got, torch.finfo(dtype).resolution):
+        return f"{case}: resolution is a rule of thumb in decimal digits; it is {right:.3g}."
     if _close(got, right / 2) or _close(got, right * 2):
         return f"{case}: you are off by a factor of 2; it is {right:.3g}, you returned {got:.3g}."
     if got == 0:
@@ -98,8 +101,8 @@ def _why_moves(right: bool, value: float, update: float, gap: float, dtype: torc
     if value + update != value:
         return (
             f"{case} is False: the update is {share:.2g} spacings, and the sum is rounded back to "
-            "the weight. You returned True; Python's floats, which are float64, would move. Add "
-            "tensors of this dtype."
+            "the weight. You returned True; Python's floats, which are float64, would move. Make "
+            "both numbers tensors of this dtype, and then add."
         )
     return (
         f"{case} is False: the update is not zero, but the sum is rounded back to the weight. "

@@ -151,7 +151,7 @@ def _check_layers(layers_until: Any) -> None:
             )
         if got < 0:
             raise Wrong(f"{case}: you returned {got:g}. Both logarithms are negative: divide them.")
-        raise Wrong(f"{case}: {right} layers leave {each**right:.3g}; you say {got:g} layers.")
+        raise Wrong(f"{case}: {right} layers leave {each**right:.3g}; you say {got:g}.")
 
 
 def picture(answer: ModuleType) -> Picture:
