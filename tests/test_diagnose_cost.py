@@ -13,6 +13,7 @@ from effort import growth, instructions
 from skipway import diagnose
 from skipway._trace import chains, observe, read_skips
 from skipway._trace._crossing import crossings, joins
+from skipway._trace._numbers_at import moved, norm
 
 
 class Chain(nn.Sequential):
@@ -104,3 +105,20 @@ def test_a_pass_is_one_forward_and_one_backward():
     diagnose(model, batch, F.cross_entropy)
     assert (len(calls), len(passed)) == (1, 1)
     assert instructions(lambda: None) == 0
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16, torch.float64])
+def test_sums_piece_by_piece_are_those_of_float64(kind):
+    torch.manual_seed(0)
+    old = torch.randn(3, 70_001).to(kind)
+    new = (old.double() + 1e-3 * torch.randn(3, 70_001).double()).to(kind)
+    slope = torch.randn(3, 70_001).to(kind)
+    way = new.double() - old.double()
+    size, product = moved(old, new, slope)
+    assert float(size) == pytest.approx(float(way.norm()), rel=1e-12)
+    assert float(product) == pytest.approx(float((way * slope.double()).sum()), rel=1e-9)
+    assert float(moved(old, new, None)[0]) == float(size)
+    assert float(norm(old)) == pytest.approx(float(old.double().norm()), rel=1e-12)
+    assert float(norm(old.t())) == pytest.approx(float(old.double().norm()), rel=1e-12)
+    tiny = 1e-30 * torch.ones(200_000)  # its squares are 0 in float32
+    assert float(norm(tiny)) == pytest.approx(float(tiny[0]) * 200_000**0.5, rel=1e-9)

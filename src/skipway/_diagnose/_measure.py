@@ -94,7 +94,7 @@ def _meant(
 ) -> tuple[tuple[str, float], ...]:
     own = {unit.name: first_name[unit.parameters[0]] for unit in graph.units}
     return tuple(
-        (name, moves[weight].plain / weights[weight].norm)
+        (name, moves[weight].meant / weights[weight].norm)
         for name, weight in own.items()
         if weight in moves and weights[weight].norm > 0
     )
@@ -124,7 +124,7 @@ def _weights(
         if gradient is not None:
             numbers.put("gradient", index, norm(gradient))
             values = gradient.coalesce().values() if gradient.is_sparse else gradient
-            numbers.put("with_gradient", index, (values != 0).sum())
+            numbers.put("with_gradient", index, torch.count_nonzero(values))
     read = numbers.resolve()
     return {
         name: Weight(
@@ -227,7 +227,7 @@ def _state(lost: float, trainable: bool, move: Move | None) -> State:
 
 
 def _still(weight: Weight) -> Move:
-    return Move(weight.size, weight.with_gradient, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    return Move(weight.size, weight.with_gradient, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def _ratio(part: float, whole: float) -> float | None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from .._trace._numbers_at import Numbers, norm, wide
+from .._trace._numbers_at import Numbers, moved, norm, wide
 from ._facts import Stepped
 
 _RESCALING = (
@@ -40,6 +40,7 @@ class Move:
         decay: size of weight decay's part of that step; where the optimizer rescales what it
             is given (Adam), of what it is given.
         plain: size of the rest.
+        meant: size of that step as a whole.
     """
 
     size: int
@@ -51,9 +52,12 @@ class Move:
     planned: float
     decay: float
     plain: float
+    meant: float
 
 
 Gradients = Mapping[str, Tensor | None]
+# A step of which rounding swallows this share of the weights, or less, is the exact one.
+_TRACE = 0.005
 
 
 def take_step(
@@ -66,15 +70,18 @@ def take_step(
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
     before = {name: p for name, p in model.named_parameters() if id(p) in held}
     real, used = _step_on_copy(before, optimizer, gradients)
-    exact, _ = _step_on_copy(before, optimizer, gradients, exact=True)
     decays = any(group.get("weight_decay", 0) for group in optimizer.param_groups)
-    bare = (
-        _step_on_copy(before, optimizer, gradients, exact=True, decay=False)[0] if decays else exact
-    )
+    counts = {n: _counts(p, real[n], gradients.get(n)) for n, p in before.items()}
+    rounded = [name for name, each in counts.items() if decays or _is_rounded(*each[:2])]
+    exact = _exact(before, optimizer, gradients, rounded)
+    bare = _exact(before, optimizer, gradients, rounded, decay=False) if decays else exact
     added = _added_decay(optimizer)
     numbers = Numbers()
     for index, (name, weight) in enumerate(before.items()):
-        _compare(numbers, index, weight, gradients.get(name), (real[name], exact[name], bare[name]))
+        after = real[name], exact.get(name), bare.get(name)
+        _compare(numbers, index, weight, gradients.get(name), after)
+        for kind, count in zip(("with_gradient", "moved", "changed"), counts[name], strict=True):
+            numbers.put(kind, index, count)
         if id(weight) in added:
             _compare_decay(numbers, index, weight, gradients.get(name), added[id(weight)])
     _measure_epsilon(numbers, used)
@@ -99,11 +106,56 @@ def summed(moves: Mapping[str, Move], epsilon: float | None, scale: float) -> St
     )
 
 
-def copy_optimizer(optimizer: Optimizer, clones: Mapping[int, nn.Parameter]) -> Optimizer:
-    """Return a copy that holds `clones` (by the id of the original) and runs no step hooks."""
+def copy_optimizer(
+    optimizer: Optimizer, clones: Mapping[int, nn.Parameter], idle: Collection[int] = ()
+) -> Optimizer:
+    """Return a copy that holds `clones` (by the id of the original) and runs no step hooks.
+
+    The state of `idle` parameters (by id), which are not stepped, is not copied with it.
+    """
     memo: dict[int, object] = dict(clones)
+    for parameter, state in optimizer.state.items():
+        if id(parameter) in idle:
+            memo.update((id(each), each) for each in state.values() if isinstance(each, Tensor))
     # Optimizer pickles and copies its defaults, state and groups; hooks stay behind.
     return copy.deepcopy(optimizer, memo)
+
+
+def _counts(
+    weight: Tensor, after: Tensor, gradient: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Count the weights that have a gradient, those of them that moved, and all that changed."""
+    changed = after.detach() != weight.detach()
+    every = torch.count_nonzero(changed)
+    if gradient is None:
+        none = torch.zeros_like(every)
+        return none, none, every
+    has = _dense(gradient) != 0
+    return torch.count_nonzero(has), torch.count_nonzero(changed & has), every
+
+
+def _is_rounded(has: Tensor, stepped: Tensor) -> bool:
+    """Tell whether rounding takes more than a trace of the step, so that the exact one differs.
+
+    On a device this would make the host wait; there the exact step is always taken.
+    """
+    return has.device.type != "cpu" or int(has) - int(stepped) > _TRACE * int(has)
+
+
+def _exact(
+    before: Mapping[str, nn.Parameter],
+    optimizer: Optimizer,
+    gradients: Gradients,
+    names: list[str],
+    *,
+    decay: bool = True,
+) -> Mapping[str, nn.Parameter]:
+    """Return the parameters of these names after a step that nothing rounds."""
+    if not names:
+        return {}
+    wanted = {name: gradients.get(name) for name in names}
+    after, _ = _step_on_copy(before, optimizer, wanted, exact=True, decay=decay)
+    return {name: after[name] for name in names}
 
 
 def _step_on_copy(
@@ -117,10 +169,17 @@ def _step_on_copy(
     after: dict[str, nn.Parameter] = {}
     for name, weight in before.items():
         dtype = wide(weight) if exact and weight.is_floating_point() else weight.dtype
-        after[name] = nn.Parameter(weight.detach().to(dtype, copy=True), weight.requires_grad)
+        own = weight.detach()
+        # What is left out of a step gets no gradient, and what it holds is of no matter.
+        copied = torch.empty_like(own) if name not in gradients else own.to(dtype, copy=True)
+        after[name] = nn.Parameter(copied, weight.requires_grad)
         gradient = gradients.get(name)
         after[name].grad = None if gradient is None else gradient.detach().to(dtype, copy=True)
-    twin = copy_optimizer(optimizer, {id(before[name]): after[name] for name in before})
+    twin = copy_optimizer(
+        optimizer,
+        {id(before[name]): after[name] for name in before},
+        {id(before[name]) for name in before if name not in gradients},
+    )
     if exact:
         _widen_state(twin)
     if not decay:
@@ -142,21 +201,22 @@ def _compare(
     index: int,
     weight: Tensor,
     gradient: Tensor | None,
-    after: tuple[Tensor, Tensor, Tensor],
+    after: tuple[Tensor, Tensor | None, Tensor | None],
 ) -> None:
-    kind = wide(weight)
-    old = weight.detach().to(kind)
-    real, exact, bare = (each.detach().to(kind) - old for each in after)
-    changed = after[0].detach() != weight.detach()
-    slope = torch.zeros_like(old) if gradient is None else _dense(gradient).to(kind)
-    numbers.put("with_gradient", index, (slope != 0).sum())
-    numbers.put("moved", index, (changed & (slope != 0)).sum())
-    numbers.put("changed", index, changed.sum())
-    numbers.put("step", index, norm(real))
-    numbers.put("progress", index, -(slope * real).sum())
-    numbers.put("planned", index, -(slope * exact).sum())
-    numbers.put("decay", index, norm(exact - bare))
-    numbers.put("plain", index, norm(bare))
+    slope = None if gradient is None else _dense(gradient)
+    real, exact, bare = after
+    step, progress = moved(weight, real, slope)
+    numbers.put("step", index, step)
+    numbers.put("progress", index, -progress)
+    if exact is not None:
+        step, progress = moved(weight, exact, slope)
+    numbers.put("planned", index, -progress)
+    numbers.put("meant", index, step)
+    decay, plain = torch.zeros_like(step), step
+    if exact is not None and bare is not None and bare is not exact:
+        decay, plain = moved(bare, exact, None)[0], moved(weight, bare, None)[0]
+    numbers.put("plain", index, plain)
+    numbers.put("decay", index, decay)
 
 
 def _added_decay(optimizer: Optimizer) -> dict[int, float]:
@@ -198,6 +258,7 @@ def _move(read: Mapping[str, Mapping[int, float]], index: int, size: int) -> Mov
         planned=read["planned"][index],
         decay=read["decay"][index],
         plain=read["plain"][index],
+        meant=read["meant"][index],
     )
 
 

@@ -27,9 +27,9 @@ def average(passes: Iterable[Probe]) -> Probe:
     first, *rest = _without_gradients(passes, total)
     every = [first, *rest]
     loss = statistics.fmean(each.loss for each in every)
-    gradients = {name: None if g is None else g / len(every) for name, g in total.items()}
     if len(every) == 1:
         return replace(first, gradients=total)
+    gradients = {name: None if g is None else g / len(every) for name, g in total.items()}
     level = [abs(loss / each.loss) if loss and each.loss else 1.0 for each in every]
     units = {
         name: _unit([(each.units[name], by) for each, by in zip(every, level, strict=True)])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 import torch
 from torch import Tensor
 
+_PIECE = 65_536  # numbers that are cast to float64 at once
 _FLAT = 0.01  # of the largest slope: where an activation is flatter, it counts as saturated
 
 
@@ -41,8 +44,44 @@ def norm(tensor: Tensor) -> Tensor:
         tensor = tensor.coalesce().values()
     if tensor.is_complex():
         tensor = torch.view_as_real(tensor)
-    value: Tensor = torch.linalg.vector_norm(tensor.detach(), dtype=wide(tensor))
+    tensor = tensor.detach()
+    if tensor.device.type == "cpu" and tensor.numel() > _PIECE and tensor.is_floating_point():
+        return inner(tensor, tensor).sqrt()
+    value: Tensor = torch.linalg.vector_norm(tensor, dtype=wide(tensor))
     return value
+
+
+def inner(a: Tensor, b: Tensor) -> Tensor:
+    """Return the inner product of two tensors of the same shape, in float64.
+
+    On a CPU piece by piece: a piece that is cast while it lies in the cache takes a sixth of the
+    time of torch's own reduction into another type.
+    """
+    a, b = a.detach().reshape(-1), b.detach().reshape(-1)
+    kind = wide(a)
+    if a.device.type != "cpu" or len(a) <= _PIECE:
+        return torch.dot(a.to(kind), b.to(kind))
+    total = torch.zeros((), dtype=kind)
+    for left, right in zip(torch.split(a, _PIECE), torch.split(b, _PIECE), strict=True):
+        one = left.to(kind)
+        total += torch.dot(one, one if left.data_ptr() == right.data_ptr() else right.to(kind))
+    return total
+
+
+def moved(old: Tensor, new: Tensor, slope: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return `||new - old||` and the inner product of `new - old` with `slope`, in float64."""
+    kind = wide(old)
+    old, new = old.detach().reshape(-1), new.detach().reshape(-1)
+    length = _PIECE if old.device.type == "cpu" else max(len(old), 1)
+    square, product = (torch.zeros((), dtype=kind, device=old.device) for _ in range(2))
+    slopes = () if slope is None else torch.split(slope.reshape(-1), length)
+    pieces = zip(torch.split(old, length), torch.split(new, length), strict=True)
+    for (a, b), g in zip_longest(pieces, slopes):
+        way = b.to(kind) - a.to(kind)
+        square += torch.dot(way, way)
+        if g is not None:
+            product += torch.dot(way, g.to(kind))
+    return square.sqrt(), product
 
 
 def signal_share(tensor: Tensor, batch: int) -> Tensor:

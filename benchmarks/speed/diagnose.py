@@ -1,0 +1,102 @@
+"""What a diagnosis costs: against training steps of the same model, and with depth.
+
+    python benchmarks/speed/diagnose.py [--rounds 15] [--threads 1] [--deep]
+
+Each round times one training step (forward, backward, SGD with momentum) and every kind of
+diagnosis of torchvision's ResNet-18 on 8 images of 64 x 64, in turned order; the ratio is the
+median over the rounds of one diagnosis over one step. `--deep` times plain networks of 1,250 to
+10,000 layers, each in a process of its own, and only then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from skipway import diagnose
+
+sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "tests")]
+from measure import alternate, in_a_process, machine, ratio, write
+
+from oracle import torchvision
+
+DEPTHS = (1250, 2500, 5000, 10_000)
+
+
+def resnet18(rounds: int) -> dict[str, object]:
+    """Time a step and the diagnoses of ResNet-18."""
+    torch.manual_seed(0)
+    model = torchvision.models.resnet18(weights=None, num_classes=10).train()
+    batch = torch.randn(8, 3, 64, 64), torch.arange(8) % 10
+    optimizer = torch.optim.SGD(model.parameters(), 1e-4, momentum=0.9)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(model(batch[0]), batch[1]).backward()
+        optimizer.step()
+
+    def found(**options: object) -> object:
+        return lambda: diagnose(model, batch, F.cross_entropy, **options)
+
+    runs = {
+        "training step": step,
+        "diagnose, no optimizer": found(),
+        "diagnose, optimizer, steps=0": found(optimizer=optimizer, steps=0),
+        "diagnose, optimizer, 10 steps tried": found(optimizer=optimizer),
+        "diagnose, shattering=True": found(shattering=True),
+    }
+    seconds = alternate(runs, rounds)
+    return {
+        "in training steps": {name: ratio(seconds, name, "training step") for name in runs},
+        "ms, median": {
+            name: round(1e3 * sorted(times)[len(times) // 2], 1) for name, times in seconds.items()
+        },
+        "rounds": rounds,
+    }
+
+
+def plain(depth: int) -> float:
+    """Return the seconds that a diagnosis of a plain network takes."""
+    torch.manual_seed(0)
+    layers = (m for _ in range(depth) for m in (nn.Linear(16, 16), nn.ReLU()))
+    model = nn.Sequential(*layers, nn.Linear(16, 4))
+    batch = torch.randn(32, 16), torch.randint(4, (32,))
+    optimizer = torch.optim.SGD(model.parameters(), 0.01)
+    start = time.perf_counter()
+    diagnose(model, batch, F.cross_entropy, optimizer=optimizer)
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Measure and write the results beside this script."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--deep", action="store_true")
+    parser.add_argument("--job")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    if given.job:
+        print(json.dumps(plain(*json.loads(given.job))))
+        return
+    where = Path(__file__).with_suffix(".json")
+    known = json.loads(where.read_text(encoding="utf-8")) if where.exists() else {}
+    here = {**machine("torchvision"), "threads": given.threads}
+    if given.deep:
+        times = {str(depth): round(in_a_process(__file__, depth), 2) for depth in DEPTHS}
+        known["plain network, seconds by depth"] = {**times, "machine": here}
+    else:
+        key = f"resnet18, {given.threads} thread{'s' if given.threads > 1 else ''}"
+        known[key] = {**resnet18(given.rounds), "machine": here}
+    write(__file__, known)
+
+
+if __name__ == "__main__":
+    main()
