@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format pictures clean
+.PHONY: demo test check format pictures evidence clean
 .DEFAULT_GOAL := demo
 
 .venv/installed: pyproject.toml constraints.txt
@@ -30,6 +30,14 @@ format: .venv/installed
 pictures: .venv/installed
 	$(BIN)/skipway cure --folder build/pictures
 	$(BIN)/python docs/pictures.py build/pictures/report.html docs/report.png
+
+# every claim once more, about ten minutes; the page docs/evidence.md is written from the results
+evidence: .venv/installed
+	for claim in benchmarks/evidence/claims/*.py; do \
+	  case $$claim in */record.py|*/page.py) continue;; esac; \
+	  $(BIN)/python $$claim || exit 1; \
+	done
+	$(BIN)/python benchmarks/evidence/claims/page.py
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
