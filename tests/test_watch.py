@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -727,3 +728,21 @@ def test_hooks_that_come_too_late_for_a_compiled_model_are_an_error() -> None:
     model, seen = compiled("too late", outputs=0)
     assert same(model.state_dict(), alone.state_dict())
     assert seen.scalars()["gradient/0"] > 0
+
+
+def test_a_warning_points_at_the_line_of_ones_own_loop():
+    case = skipway.cases.load("plain-mlp")
+    torch.manual_seed(0)
+    model = case.model()
+    optimizer = case.make_optimizer(model.parameters())
+    x, y = case.batch()
+    with (
+        warnings.catch_warnings(record=True) as caught,
+        skipway.watch(model, optimizer, every=1) as seen,
+    ):
+        warnings.simplefilter("always")
+        for _ in range(3):
+            seen.loss(case.loss(model(x), y)).backward()
+            optimizer.step()
+    assert caught
+    assert {Path(each.filename).name for each in caught} == {"test_watch.py"}

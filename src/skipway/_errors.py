@@ -20,6 +20,9 @@ there is one.
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 
 class SkipwayError(Exception):
     """The root of every error that skipway raises by itself."""
@@ -67,3 +70,15 @@ class WeightsError(SkipwayError):
 
 class SkipwayWarning(UserWarning):
     """Something that training shows and that its loop should know: the category of warnings."""
+
+
+def warn(message: str) -> None:
+    """Warn at the line of the caller's own code, past the frames of skipway and torch."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and _is_inside(frame.f_globals.get("__name__", "")):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, SkipwayWarning, stacklevel=level)
+
+
+def _is_inside(module: str) -> bool:
+    return module.partition(".")[0] in ("skipway", "torch", "contextlib")

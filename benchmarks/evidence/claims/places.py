@@ -92,8 +92,8 @@ def main() -> None:
     told = ", ".join(f"{name} {value:.1f}" for name, value in median.items())
     claim.close(
         f"{DEPTH} tanh layers, of which the {len(SICK)} in the middle start badly; {count} skips "
-        f"at measured places, as many elsewhere, {len(everywhere.skips)} everywhere. Test accuracy in "
-        f"%, medians of {SEEDS} seeds at tuned learning rates: {told}.",
+        f"at measured places, as many elsewhere, {len(everywhere.skips)} everywhere. Test accuracy "
+        f"in %, medians of {SEEDS} seeds at tuned learning rates: {told}.",
         holds="yes" if median["measured"] > max(others) + 1 else
         "partly" if median["measured"] > float(np.median(others)) + 1 else "no",
         axes=axes,

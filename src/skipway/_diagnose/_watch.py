@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from .._errors import LossError, ModelError, OptimizerError, SkipwayWarning
+from .._errors import LossError, ModelError, OptimizerError, warn
 from .._results import Diagnosis
 from .._trace._watch_across import Across
 from .._trace._watch_layers import Layers, bare, find_layers
@@ -160,7 +159,7 @@ class Watch:
         if self._notify is not None:
             self._notify(words)
         else:
-            warnings.warn(words, SkipwayWarning, stacklevel=2)
+            warn(words)
 
 
 @contextmanager
