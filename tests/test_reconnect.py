@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import io
 import pickle
 import types
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -571,6 +573,23 @@ def test_a_class_whose_text_is_not_there_is_read_by_its_trace() -> None:
     rewiring = reconnect(model, x, rule=None)
     assert rewiring.model is not None
     torch.testing.assert_close(rewiring.model(x), model.a(x))
+
+
+def test_a_file_that_was_edited_since_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (
+        "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n"
+        "        super().__init__()\n        self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)\n\n"
+        "    def forward(self, x):\n        return x + self.a(x)\n"
+    )
+    (tmp_path / "edited_net.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    model, x = importlib.import_module("edited_net").Net(), torch.randn(2, 4)
+    (tmp_path / "edited_net.py").write_text(text.replace("self.a(x)", "self.b(x)"))
+    rewired = reconnect(model, x, rule=None).model
+    assert rewired is not None
+    torch.testing.assert_close(rewired(x), model.a(x))
 
 
 def test_torchs_layer_follows_the_rule_without_gradients_too() -> None:

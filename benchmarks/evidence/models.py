@@ -155,7 +155,10 @@ def _import_once() -> None:
     import skipway
 
     torch.set_num_threads(1)
-    skipway.skips(torch.nn.Linear(2, 2), torch.randn(1, 2))
+    net, x = torch.nn.TransformerEncoderLayer(4, 2, 4, batch_first=True), torch.randn(1, 2, 4)
+    rewired = skipway.reconnect(net.eval(), x).model
+    _compiled(rewired, x)
+    _exported(rewired, x)
 
 
 def _rows() -> dict[str, dict[str, Any]]:

@@ -6,8 +6,10 @@ Nothing else of it changes: names, loops, branches and comments stay the user's 
 from __future__ import annotations
 
 import ast
+import dis
+import functools
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType, FunctionType
 from typing import Any, TypeAlias
@@ -62,6 +64,7 @@ class Method:
         self.shift = first - 1
         self.indent = len(lines[0]) - len(lines[0].lstrip())
         self.tree = self._parsed("".join(lines))
+        self._check_current("".join(lines))
         self.text = b"".join(self.lines)
         self._starts = [0]
         for line in self.lines:
@@ -79,6 +82,15 @@ class Method:
         if len(body) != 1 or not isinstance(body[0], ast.FunctionDef):
             raise UnreadableError("it is no method written with def")
         return body[0]
+
+    def _check_current(self, text: str) -> None:
+        """See that this text is what runs: the file may have been edited since it was imported."""
+        own = self.function.__code__
+        if set(own.co_freevars) - {"__class__"}:
+            return  # by itself it would compile to other code: its variables are around it
+        made = compile(f"class _:\n{text}" if self.indent else text, "", "exec")
+        if not any(_gist(code) == _gist(own) for code in _codes_in(made)):
+            raise UnreadableError("its text has changed since it was imported")
 
     def sum_at(self, site: Site) -> Sum:
         """Return the sum at this place.
@@ -169,6 +181,16 @@ class Method:
         return start, end
 
 
+@functools.lru_cache(maxsize=256)
+def method_of(kind: Any, code: CodeType) -> Method:
+    """Return the method of a class that has this code; blocks of one class share it.
+
+    Raises:
+        UnreadableError: its text cannot be found, or is not what runs.
+    """
+    return Method(kind, code)
+
+
 def operands_of(node: Sum) -> tuple[ast.expr, ast.expr]:
     """Return what a sum adds, in the order in which it is written."""
     if isinstance(node, ast.BinOp):
@@ -200,6 +222,24 @@ def _found(kind: type[nn.Module], code: CodeType) -> tuple[type, str, FunctionTy
             if isinstance(function, FunctionType) and function.__code__ is code:
                 return each, name, function
     raise UnreadableError("the sum is in no method of its class")
+
+
+def _gist(code: CodeType) -> tuple[Any, ...]:
+    """Return what of a method's code does not depend on the module around it."""
+    steps = [
+        (step.opname, step.arg)
+        for step in dis.get_instructions(code)
+        if step.opname in ("BINARY_OP", "COMPARE_OP", "LOAD_FAST", "STORE_FAST")
+    ]
+    plain = [each for each in code.co_consts if not isinstance(each, CodeType)]
+    return code.co_name, code.co_names, code.co_varnames, steps, plain
+
+
+def _codes_in(code: CodeType) -> Iterator[CodeType]:
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant
+            yield from _codes_in(constant)
 
 
 def _is_sum(node: ast.AST) -> bool:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import CodeType, FunctionType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from torch import nn
 
@@ -22,7 +22,7 @@ from ._existing_sum import ExistingSum
 from ._fast_path import open_nested, without_fast_path
 from ._forward import UnreadableError
 from ._imports import imports_of
-from ._method import Method, Rewrite, Sum, operands_of
+from ._method import Method, Rewrite, Sum, method_of, operands_of
 from ._source import Page, methods_page
 from ._statements import Line
 from ._stream_sum import StreamSum
@@ -78,7 +78,8 @@ class TextScope:
 
     def _page(self, kind: type[nn.Module], attributes: Sequence[Attribute]) -> Page:
         codes = dict.fromkeys(_site(each).code for each in self.sums)
-        methods = {code: Method(kind, code) for code in codes}
+        cached: Any = method_of  # mypy takes a module class for unhashable
+        methods: dict[CodeType, Method] = {code: cached(kind, code) for code in codes}
         imports: set[str] = set()
         texts: list[list[Line]] = []
         for code, method in methods.items():
