@@ -34,7 +34,7 @@ class Block(nn.Module):
 
 
 def _edit_of(net: nn.Module, x: Tensor, text: str) -> tuple[str, Tensor]:
-    reading = Reading(net, x, "")
+    reading = Reading(net, "")
     node = next(node for node in reading.nodes if node.target is operator.add)
     page = reading.page([Swap(node, text)], {})
     net.__class__ = rewired_class(type(net), page.text)
@@ -79,7 +79,7 @@ def test_a_dense_block_keeps_what_its_layers_gave_before_they_read_the_list() ->
             return x
 
     net, x = Three(), torch.randn(3, 4)
-    reading = Reading(net, x, "")
+    reading = Reading(net, "")
     taps = tuple(n for n in reading.nodes if n.op == "call_module")[:3]
     merges = (None, "self.total({skips})", "self.total({skips})")
     page = reading.page([Gather(taps, merges, frozenset(taps[:1]))], {})
@@ -95,7 +95,7 @@ def test_a_dense_block_keeps_what_its_layers_gave_before_they_read_the_list() ->
 
 def test_skips_that_cross_have_names_of_their_own() -> None:
     net, x = Block(), torch.randn(3, 4)
-    reading = Reading(net, x, "")
+    reading = Reading(net, "")
     a, b, c = (n for n in reading.nodes if n.op == "call_module")
     page = reading.page([Join(a, c, "{skip} + {x}"), Join(b, c, "{x} - {skip}")], {})
     first = net.a(x)

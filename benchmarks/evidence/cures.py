@@ -111,13 +111,17 @@ class Unrolled(nn.Module):
 
 @dataclass(frozen=True)
 class Sick:
-    """A network, the shape of one image, and how it is trained."""
+    """A network, the shape of one image, and how it is trained.
+
+    Each variant takes the better of the rates `rate * factors`, on data that is not tested on.
+    """
 
     model: Callable[[], nn.Module]
     shape: tuple[int, ...]
     optimizer: Callable[..., torch.optim.Optimizer]
     rate: float
     epochs: int
+    factors: tuple[float, ...] = (1.0,)
 
     def case(self, name: str) -> skipway.Case:
         train, test = split_digits(*self.shape)
@@ -141,7 +145,7 @@ SICK = {
     "conv-40": Sick(lambda: Convolutions(False), (1, 8, 8), SGD, 0.03, 8),
     "conv-40 bn": Sick(lambda: Convolutions(True), (1, 8, 8), SGD, 0.03, 4),
     "transformer-12 cut": Sick(Transformer, (8, 8), ADAM, 0.001, 8),
-    "unrolled-100": Sick(Unrolled, (8, 8), ADAM, 0.003, 10),
+    "unrolled-100": Sick(Unrolled, (8, 8), ADAM, 0.003, 16, (1.0, 0.1)),
 }
 
 
@@ -173,10 +177,15 @@ def variants(case: skipway.Case) -> dict[str, skipway.Case]:
 def rows(name: str, seeds: int, folder: Path) -> list[dict[str, object]]:
     case = SICK[name].case(name)
     result = skipway.compare(
-        variants(case), seeds=seeds, learning_rates=(1.0,), workers=0, folder=folder / name
+        variants(case),
+        seeds=seeds,
+        learning_rates=SICK[name].factors,
+        workers=0,
+        folder=folder / name,
     )
     ends = {v.name: [run.test[-1] for run in v.runs] for v in result.variants}
-    half = (CHANCE + max(statistics.mean(each) for each in ends.values())) / 2
+    deep = [each for variant, each in ends.items() if variant not in ("shallow", "linear")]
+    half = (CHANCE + max(statistics.mean(each) for each in deep)) / 2
     return [
         {
             "network": name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import nn
@@ -12,6 +12,7 @@ from torch import nn
 from .._errors import RewireError
 from .._results import Undo
 from ._change import Change, grouped
+from ._reading import readings_of
 from ._scope import Scope
 from ._source import Page
 
@@ -39,9 +40,11 @@ def apply(model: nn.Module, inputs: Any, changes: Sequence[Change]) -> Applied:
     """
     result = copied(model)
     pages, undo = [], []
-    for path, group in grouped(changes).items():
-        page, back = Scope(model, result, inputs, path, group).rewire()
-        pages.append((path, page))
+    scopes = [Scope(model, result, inputs, path, own) for path, own in grouped(changes).items()]
+    readings = readings_of(model, inputs, {scope.path: scope.inlined for scope in scopes})
+    for scope in scopes:
+        page, back = replace(scope, reading=readings[scope.path]).rewire()
+        pages.append((scope.path, page))
         undo.append(back)
     return Applied(result, tuple(pages), tuple(undo))
 

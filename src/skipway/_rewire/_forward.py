@@ -60,7 +60,10 @@ def read_forward(scope: nn.Module, inlined: frozenset[str] = frozenset()) -> For
     for path in inlined:
         _check_inlined(scope.get_submodule(path), path)
     signature = _signature(scope)
-    training, evaluation = _trace(scope, True, inlined), _trace(scope, False, inlined)
+    # fx runs on stand-ins: no weight changes, so the copy shares them.
+    twin = copy.deepcopy(scope, {id(each): each for each in scope.parameters()})
+    training = _trace(scope, twin.train(), inlined)
+    evaluation = _trace(scope, twin.eval(), inlined)
     if _checkpoints(scope) and not any(node.target is checkpoint for node in training):
         raise UnreadableError("it checkpoints activations, which fx would drop")
     pairs = tuple(zip(training, evaluation, strict=False))
@@ -149,8 +152,7 @@ class _Tracer(fx.Tracer):
         return module_qualified_name not in self.inlined
 
 
-def _trace(scope: nn.Module, training: bool, inlined: frozenset[str]) -> list[fx.Node]:
-    twin = copy.deepcopy(scope).train(training)
+def _trace(scope: nn.Module, twin: nn.Module, inlined: frozenset[str]) -> list[fx.Node]:
     modules = [twin, *(twin.get_submodule(path) for path in inlined)]
     before, drawn = [_attributes(each) for each in modules], _random_state()
     try:

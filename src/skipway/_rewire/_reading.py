@@ -1,4 +1,4 @@
-"""`Reading`: the forward of one module, read, checked, and written anew with edits."""
+"""`Reading`: the forward of one module, read, and written anew with edits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import fx, nn
 from ._classes import base_of
 from ._edits import Edit
 from ._expressions import Expressions
-from ._faithful import is_faithful
+from ._faithful import Written, unfaithful
 from ._forward import UnreadableError, read_forward
 from ._loops import folded
 from ._places import Place
@@ -25,25 +25,20 @@ class Reading:
 
     Args:
         model: the network; it is not changed.
-        inputs: what it is run on to see that the reading is right.
         path: of the module; `""` for the network itself.
         inlined: paths of modules inside it whose forward is written into its own.
 
     Raises:
-        UnreadableError: what would be written is not surely what the forward does.
+        UnreadableError: fx cannot follow it, or it cannot be written as text.
     """
 
-    def __init__(
-        self, model: nn.Module, inputs: Any, path: str, inlined: frozenset[str] = frozenset()
-    ) -> None:
-        self.path = path
+    def __init__(self, model: nn.Module, path: str, inlined: frozenset[str] = frozenset()) -> None:
+        self.path, self.inlined = path, inlined
         self.scope = model.get_submodule(path)
         self.forward = read_forward(self.scope, frozenset(map(self._inside, inlined)))
         self.me = next(iter(self.forward.signature.parameters))
         self.nodes = [node for node, _ in self.forward.nodes]
-        plain = self.page((), {})
-        if not is_faithful(model, inputs, path, base_of(self.scope), plain.text, inlined):
-            raise UnreadableError("what fx reads is not what it does")
+        self.plain = Written(path, base_of(self.scope), self.page((), {}).text, inlined)
 
     def page(self, edits: Sequence[Edit], made: Mapping[str, str]) -> Page:
         """Write the class with these edits; `made` are constructors by attribute name.
@@ -95,6 +90,31 @@ class Reading:
                 # multiplies by.
                 readers.setdefault(str(node.target), []).extend(node.users)
         return {**readers, **modules}
+
+
+def readings_of(
+    model: nn.Module, inputs: Any, wanted: Mapping[str, frozenset[str]]
+) -> dict[str, Reading | UnreadableError]:
+    """Read the forwards of several modules, and hold what was read to what the network does.
+
+    Args:
+        model: the network; it is not changed.
+        inputs: what it is run on.
+        wanted: paths of the modules, each with the paths that are written into it.
+
+    Returns:
+        By path the reading, or why there is none.
+    """
+    found: dict[str, Reading | UnreadableError] = {}
+    for path, inlined in wanted.items():
+        try:
+            found[path] = Reading(model, path, inlined)
+        except UnreadableError as reason:
+            found[path] = reason
+    written = [each.plain for each in found.values() if isinstance(each, Reading)]
+    for path in unfaithful(model, inputs, written) if written else ():
+        found[path] = UnreadableError("what fx reads is not what it does")
+    return found
 
 
 def _item(call: fx.Node, item: int, name: str) -> fx.Node:

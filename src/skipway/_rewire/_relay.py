@@ -164,14 +164,31 @@ class Relays(nn.ModuleList):
         return x
 
 
-def check_relays(model: nn.Module, inputs: Any) -> None:
+def check_relays(model: nn.Module, rewired: nn.Module, inputs: Any) -> None:
     """Run backward once where hooks carry skips: a checkpoint that loses one shows only there.
 
     Raises:
-        RewireError: a skip has nothing to carry when its destination is computed again.
+        RewireError: a skip has nothing to carry when its destination is computed again, or the
+            rewired network cannot be differentiated and the plain one can.
     """
-    if not any(isinstance(module, (Relay, DenseRelay)) for module in model.modules()):
+    if not any(isinstance(module, (Relay, DenseRelay)) for module in rewired.modules()):
         return
+    try:
+        _run_backward(rewired, inputs)
+    except RewireError:
+        raise
+    except Exception as error:  # whatever the network's own parts raise in the backward pass
+        try:
+            _run_backward(model, inputs)
+        except Exception:  # it never could: two activations in place, one after the other
+            return
+        raise RewireError(
+            f"With its skips the network cannot be differentiated ({type(error).__name__}: "
+            f"{error}). Leave the skips at that place out of the plan, or write them by hand."
+        ) from error
+
+
+def _run_backward(model: nn.Module, inputs: Any) -> None:
     with untouched(model), torch.enable_grad():
         outputs = [each for each in _tensors(call(model, inputs)) if each.requires_grad]
         if outputs:

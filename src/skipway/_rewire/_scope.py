@@ -13,7 +13,7 @@ from ._attributes import Attribute, attributes_of, names_of
 from ._change import Change
 from ._classes import base_of, rewired_class
 from ._forward import UnreadableError
-from ._reading import Reading
+from ._reading import Reading, readings_of
 from ._relay import Relays
 from ._source import Page
 from ._statements import Line
@@ -29,6 +29,7 @@ class Scope:
         inputs: what it runs on.
         path: of the module.
         changes: made to its forward, in the order in which they happen.
+        reading: of its forward, or why there is none; by default it is read when it is needed.
     """
 
     model: nn.Module
@@ -36,6 +37,12 @@ class Scope:
     inputs: Any
     path: str
     changes: Sequence[Change]
+    reading: Reading | UnreadableError | None = None
+
+    @property
+    def inlined(self) -> frozenset[str]:
+        """Return the modules whose forward has to be written into this one's."""
+        return frozenset().union(*(change.inlined for change in self.changes))
 
     def rewire(self) -> tuple[Page, Undo]:
         """Make the changes in `result`; return the source, and how they are taken back.
@@ -56,8 +63,9 @@ class Scope:
         return self.result.get_submodule(self.path)
 
     def _by_source(self, attributes: Sequence[Attribute]) -> tuple[Page, tuple[str, ...]]:
-        inlined = frozenset().union(*(change.inlined for change in self.changes))
-        reading = Reading(self.model, self.inputs, self.path, inlined)
+        reading = self.reading or self._read()
+        if isinstance(reading, UnreadableError):
+            raise reading
         names = names_of(attributes, self.changes, reading.me)
         edits = [change.edit(reading, own) for change, own in zip(self.changes, names, strict=True)]
         made = {attribute.name: attribute.constructor for attribute in attributes}
@@ -66,6 +74,9 @@ class Scope:
             self._add(attribute.name, attribute.build(self.model))
         self._target.__class__ = rewired_class(base_of(reading.scope), page.text, tuple(made))
         return page, tuple(made)
+
+    def _read(self) -> Reading | UnreadableError:
+        return readings_of(self.model, self.inputs, {self.path: self.inlined})[self.path]
 
     def _by_hooks(
         self, attributes: Sequence[Attribute], reason: str

@@ -94,7 +94,7 @@ def rewire(
         if plan is None and not preserve and largest > _GROWTH * _largest(model, inputs, graph):
             chosen = with_scale(chosen, round(1 / math.sqrt(len(chosen.skips)), 3))
             applied = _applied(model, inputs, graph, chosen)
-        check_relays(applied.model, inputs)
+        check_relays(model, applied.model, inputs)
         if preserve:
             check_preserved(model, applied.model, inputs)
     return rewiring_of(model, graph, chosen, applied.model, applied.pages, applied.undo)
@@ -152,7 +152,8 @@ def _largest(model: nn.Module, inputs: Any, graph: Graph) -> float:
         index: int, op: str, tensor: Tensor, module: str, arguments: tuple[Any, ...]
     ) -> None:
         if tensor.is_floating_point() and tensor.numel():
-            sizes.append(tensor.detach().double().pow(2).mean().sqrt().cpu())
+            norm = torch.linalg.vector_norm(tensor.detach(), dtype=torch.float64)
+            sizes.append((norm / math.sqrt(tensor.numel())).cpu())
 
     with untouched(model), torch.no_grad():
         try:
