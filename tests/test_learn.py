@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -37,6 +38,35 @@ def test_looking_around_does_not_wait_for_torch(
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+def test_help_names_every_command(tmp_path: Path) -> None:
+    assert "\n  learn " in run("--help", cwd=tmp_path).stdout
+    text = run("learn", "--help", cwd=tmp_path).stdout
+    found = re.findall(r"^  (\w+)  +\S", text.split("Commands:")[1], re.MULTILINE)
+    assert found == [
+        "start", "watch", "check", "hint", "solution", "reset", "list", "notebooks"
+    ]  # fmt: skip
+
+
+def test_it_runs_from_a_checkout_on_a_relative_path(folder: Folder) -> None:
+    import skipway
+
+    (folder.path / FIRST.file_name).write_text(FIRST.solution)
+    place = os.path.relpath(Path(skipway.__file__).parents[1], folder.path)
+    done = subprocess.run(
+        [sys.executable, "-m", "skipway", "learn", "check", "1"],
+        cwd=folder.path, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": place},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_file_beside_the_answers_shadows_no_package(folder: Folder) -> None:
+    (folder.path / "torch.py").write_text("raise SystemExit('the wrong torch')\n")
+    (folder.path / "mine.py").write_text("FACTOR = 1\n")
+    (folder.path / FIRST.file_name).write_text("from mine import FACTOR\n" + FIRST.solution)
+    done = run_answer(FIRST, folder.file(FIRST), seconds=60)
+    assert done.passed, done.message
 
 
 def test_a_learner_goes_from_start_to_the_second_exercise(tmp_path: Path) -> None:

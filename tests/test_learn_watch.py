@@ -100,6 +100,17 @@ def test_saves_and_keys(terminal: Terminal, tmp_path: Path) -> None:
     assert termios.tcgetattr(terminal.slave) == terminal.before
 
 
+def test_what_is_saved_while_a_check_runs_is_checked_next(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    terminal.until("You went uphill")
+    slow = "import time\n\ntime.sleep(3)\n"
+    (tmp_path / FIRST.file_name).write_text(slow + UPHILL)
+    time.sleep(1.5)
+    (tmp_path / FIRST.file_name).write_text(FIRST.solution)
+    terminal.until("✓ 1 The update rule")
+
+
 @pytest.mark.parametrize("way", ["interrupt", "terminate"])
 def test_the_terminal_is_given_back_however_it_ends(terminal: Terminal, way: str) -> None:
     terminal.until("You went uphill")

@@ -152,8 +152,8 @@ def _trained() -> _Network:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    images = torch.tensor(digits.images, dtype=torch.float32)[:, None] / 16
-    labels = torch.tensor(digits.target)
+    images = torch.tensor(digits.images[:1200], dtype=torch.float32)[:, None] / 16
+    labels = torch.tensor(digits.target[:1200])
     torch.manual_seed(8)
     network = _Network(8, 6, 5)
     # Weight decay lets the weights shrink that nothing needs.
