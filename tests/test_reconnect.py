@@ -237,7 +237,7 @@ def test_what_holds_for_every_rule(name: str, rule: str | None) -> None:
 def test_gradients_reach_every_parameter(name: str, rule: str) -> None:
     net = NETS[name]
     x = net.inputs()
-    rewired = reconnect(net.build(), x, rule=rule, keep=True).model
+    rewired = reconnect(net.build(), x, rule=rule, preserve=True).model
     assert rewired is not None
     assert rewired.training
     torch.manual_seed(1)
@@ -304,7 +304,7 @@ def test_gates_start_as_in_their_papers_where_the_function_need_not_stay() -> No
     net, x = NETS["vit"], _images()
     model = net.build().eval()
     for rule, start in (("rezero", 0.0), ("skipinit", 0.0), ("layerscale", 1e-5)):
-        rewired = reconnect(model, x, rule=rule, keep=False).model
+        rewired = reconnect(model, x, rule=rule, preserve=False).model
         assert rewired is not None
         gates = [value for part in parts_of(rewired) for value in part.weight.flatten().tolist()]  # type: ignore[operator, union-attr]
         assert gates == pytest.approx([start] * len(gates))
@@ -710,6 +710,18 @@ class Half(Helper):
         x = x + self.a(x)
         x = x + self.b(x).mean(-1, keepdim=True)
         return torch.cat([x, self.b(x)], 1)
+
+
+def test_it_prints_shows_itself_and_is_read_again(tmp_path: Path) -> None:
+    for rule in ("rezero", "hyper-connections", None):
+        rewiring = reconnect(Loop(), torch.randn(3, 4), rule=rule)
+        words = "6 skips of Loop " + ("cut." if rule is None else f"by the rule {rule}.")
+        assert str(rewiring).startswith(words)
+        page = rewiring.save(tmp_path / "r.html").read_text("utf-8")
+        assert words.replace("Loop", "<code>Loop</code>") in page
+        assert "Loop" in rewiring._repr_html_()
+        again = skipway.read(rewiring.save(tmp_path / "r.json"))
+        assert again == rewiring
 
 
 def test_what_is_left_as_it_is_is_said() -> None:

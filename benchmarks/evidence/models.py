@@ -78,6 +78,14 @@ TIMM = {
     "edgenext_xx_small": 64, "efficientformer_l1": 224, "fasternet_t0": 64, "mambaout_femto": 64,
     "sequencer2d_s": 64, "focalnet_tiny_srf": 64, "nest_tiny": 224, "coatnet_nano_rw_224": 224,
 }  # fmt: skip
+# Large images, or many layers: these come last.
+SLOW = (
+    "maxvit_t", "densenet169", "swin_v2_t", "efficientnet_b1", "efficientnet_v2_s",
+    "video.swin3d_t", "detection.ssdlite320_mobilenet_v3_large",
+    "detection.retinanet_resnet50_fpn", "cait_xxs24_224", "crossvit_tiny_240", "nest_tiny",
+    "coatnet_nano_rw_224", "efficientformer_l1", "hrnet_w18_small", "dla34", "dpn68",
+    "res2net50_26w_4s", "quantization.mobilenet_v2", "wide_resnet50_2", "convmixer_768_32",
+)  # fmt: skip
 RESIZED = ("vit", "deit", "eva", "mixer", "resmlp", "gmlp", "xcit")
 
 
@@ -94,7 +102,9 @@ def main() -> None:
     else:
         _torchvision()
         _import_once()
-        _run([name for name in names() if name in asked.again or name not in _rows()])
+        _run("rule", [n for n in names() if n in asked.again or n not in _rows()])
+        known = _rows()
+        _run("added", [n for n in known if n in asked.again or not known[n]["skips added"]])
 
 
 def names() -> list[str]:
@@ -108,10 +118,12 @@ def names() -> list[str]:
     ]
 
 
-def _run(wanted: list[str]) -> None:
-    for number, name in enumerate(wanted, 1):
-        row = _in_a_process(name)
-        rows = {**_rows(), name: row}
+def _run(part: str, wanted: list[str]) -> None:
+    """Ask one part of the questions: first about other rules, which is quick, then about skips."""
+    for number, name in enumerate(sorted(wanted, key=lambda n: n.partition(": ")[2] in SLOW), 1):
+        row = _in_a_process(name, part)
+        rows = _rows()
+        rows[name] = {**rows.get(name, {}), **row}
         ordered = [rows[each] for each in names() if each in rows]
         temporary = ROWS.with_suffix(".tmp")
         with temporary.open("w", newline="") as file:
@@ -119,13 +131,13 @@ def _run(wanted: list[str]) -> None:
             writer.writeheader()
             writer.writerows(ordered)
         temporary.replace(ROWS)
-        print(f"{number} of {len(wanted)}: {row}", flush=True)
+        print(f"{part} {number} of {len(wanted)}: {row}", flush=True)
 
 
-def _in_a_process(name: str) -> dict[str, Any]:
+def _in_a_process(name: str, part: str) -> dict[str, Any]:
     start = time.perf_counter()
     there, here = FORK.Pipe()
-    process = FORK.Process(target=_answer, args=(name, there))
+    process = FORK.Process(target=_answer, args=(name, part, there))
     process.start()
     there.close()
     try:
@@ -137,10 +149,10 @@ def _in_a_process(name: str) -> dict[str, Any]:
     return {"network": name, **row, "seconds": round(time.perf_counter() - start, 1)}
 
 
-def _answer(name: str, there: Any) -> None:
+def _answer(name: str, part: str, there: Any) -> None:
     with contextlib.redirect_stderr(io.StringIO()):
         try:
-            there.send(examine(name))
+            there.send(examine(name, part))
         except Exception as error:
             there.send({"error": _short(error)})
 
@@ -171,7 +183,7 @@ def _rows() -> dict[str, dict[str, Any]]:
 # One network
 
 
-def examine(name: str) -> dict[str, Any]:
+def examine(name: str, part: str = "") -> dict[str, Any]:
     import torch
 
     warnings.simplefilter("ignore")
@@ -185,13 +197,14 @@ def examine(name: str) -> dict[str, Any]:
         found = skipway.skips(model, inputs)
     except skipway.SkipwayError as error:
         return {"traced": "no", "error": _short(error)}
+    if part == "added":
+        return _added(model, inputs, trains)
     row["traced"] = "yes"
     row.update({kind: found.counts.get(kind, 0) for kind in FIELDS[2:7]})
     row["sums"] = sum(s.merge == "add" and s.kind in ("identity", "projection") for s in found)
     if row["sums"]:
         row.update(_changed(model, inputs, trains))
-    row.update(_added(model, inputs, trains))
-    return row
+    return row if part else {**row, **_added(model, inputs, trains)}
 
 
 def build(name: str) -> tuple[Any, Any, bool]:

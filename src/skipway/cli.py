@@ -243,7 +243,7 @@ RULES = ("rezero", "skipinit", "layerscale", "stochastic-depth", "fixup", "scale
     help="What becomes of x + f(x); none cuts the skips.  [default: rezero]",
 )
 @click.option(
-    "--keep/--no-keep",
+    "--preserve/--no-preserve",
     default=True,
     show_default=True,
     help="Compute at first what it did, where the rule can.",
@@ -263,7 +263,7 @@ def reconnect(
     case: str,
     shape: str | None,
     rule: str | None,
-    keep: bool,
+    preserve: bool,
     plan: Path | None,
     save: Path | None,
     as_json: bool,
@@ -278,7 +278,7 @@ def reconnect(
     chosen = None if rule == "none" else rule or "rezero"
     given = _plan_in(plan)
     model, inputs = subject(case, shape)
-    result = run(model, inputs, rule=chosen, keep=keep, plan=given)
+    result = run(model, inputs, rule=chosen, preserve=preserve, plan=given)
     _finish_rewiring(result, save, as_json)
 
 

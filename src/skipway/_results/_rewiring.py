@@ -54,8 +54,8 @@ class Plan(Result):
             skip for each of them.
         reason: why these places.
         rule: of `"reconnect"`: the rule's name, or `None` where the skips are cut.
-        keep: of `"reconnect"`: whether the network computes at first what it did, where the rule
-            can.
+        preserve: of `"reconnect"`: whether the network computes at first what it did, where the
+            rule can.
     """
 
     kind_of_result = "plan"
@@ -63,7 +63,7 @@ class Plan(Result):
     skips: tuple[PlannedSkip, ...]
     reason: str = ""
     rule: str | None = None
-    keep: bool = True
+    preserve: bool = True
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class ExistingSum(Change):
         site: where it is written, if that is known.
         rule: what takes its place.
         spot: what the rule may want to know of it.
-        keep: whether the network is to compute at first what it did.
+        preserve: whether the network is to compute at first what it did.
     """
 
     graph: Graph
@@ -43,7 +43,7 @@ class ExistingSum(Change):
     site: Site | None
     rule: LocalRule
     spot: Spot
-    keep: bool
+    preserve: bool
 
     @property
     def scope(self) -> str:
@@ -67,7 +67,7 @@ class ExistingSum(Change):
         return [
             Part(
                 self.rule.role,
-                self.rule.make(self.spot, self.keep),
+                self.rule.make(self.spot, self.preserve),
                 like_of(self.graph, self.joint),
             )
         ]

@@ -31,7 +31,7 @@ class Locally:
         sites: where its sums are written.
         wanted: the sums that may change.
         rule: what takes their place.
-        keep: whether the network is to compute at first what it did.
+        preserve: whether the network is to compute at first what it did.
         left: why a sum is left as it is, by node; known once they were changed.
     """
 
@@ -39,13 +39,13 @@ class Locally:
     sites: Mapping[int, Site]
     wanted: Sequence[Joint]
     rule: LocalRule
-    keep: bool
+    preserve: bool
     left: dict[int, str] = field(default_factory=dict)
 
     @property
     def keeps(self) -> bool:
         """Tell whether the network computes at first what it did."""
-        return self.keep and self.rule.keeps
+        return self.preserve and self.rule.keeps
 
     @property
     def words(self) -> str:
@@ -79,7 +79,7 @@ class Locally:
         for number, joint in enumerate(self.wanted):
             spot = Spot(number, len(self.wanted), *feature_axis(self.graph, joint))
             site = self.sites.get(joint.node)
-            found.append(ExistingSum(self.graph, joint, site, self.rule, spot, self.keep))
+            found.append(ExistingSum(self.graph, joint, site, self.rule, spot, self.preserve))
         return found
 
 

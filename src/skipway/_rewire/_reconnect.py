@@ -28,7 +28,7 @@ def reconnect(
     inputs: Any,
     *,
     rule: str | skipway.nn.Rule | None = "rezero",
-    keep: bool = True,
+    preserve: bool = True,
     plan: Plan | None = None,
 ) -> Rewiring:
     """Give the residual sums of a network another rule, or cut them.
@@ -57,7 +57,7 @@ def reconnect(
               `"delta-attention-residuals"` (2605.18855), or a `skipway.nn.Rule`, yours or
               `HyperConnections(2)`: one rule over every stretch of sums in which each takes the
               stream right from the one before (transformers, ConvNeXt, inverted residuals).
-        keep: let the network compute at first what it did, where the rule can: gates start at
+        preserve: let the network compute at first what it did, where the rule can: gates start at
             one. With False they start as in their papers: ReZero's at 0, LayerScale's at 1e-5.
             `"scaled"`, `"deepnorm"`, `"highway"`, `"attention-residuals"` and `None` cannot keep
             it; stochastic depth keeps it in evaluation. The values of the network's own weights
@@ -82,19 +82,19 @@ def reconnect(
     """
     check(model, "reconnect")
     if plan is not None:
-        rule, keep = _of_plan(plan, rule)
+        rule, preserve = _of_plan(plan, rule)
     with untouched(model):
         graph, sites = observe_sites(model, inputs)
         sums = ResidualSums(graph)
         if plan is not None:
             sums.narrow(plan)
-        way = _way(graph, sites, sums.joints, rule, keep)
+        way = _way(graph, sites, sums.joints, rule, preserve)
         result, pages, undo = way.change(model, inputs)
         left = {**sums.left, **way.left}
         if not way.joints():
             raise RewireError(_nothing(graph, left))
         _check_result(model, result, inputs, way)
-    made = _plan(graph, way.joints(), rule, keep, _reason(graph, way, left))
+    made = _plan(graph, way.joints(), rule, preserve, _reason(graph, way, left))
     return rewiring_of(model, graph, made, result, pages, undo)
 
 
@@ -110,8 +110,8 @@ def _of_plan(plan: Plan, rule: Any) -> tuple[str | skipway.nn.Rule | None, bool]
             "plan=plan). reconnect changes those that are there."
         )
     if isinstance(rule, skipway.nn.Rule):
-        return rule, plan.keep
-    return plan.rule, plan.keep
+        return rule, plan.preserve
+    return plan.rule, plan.preserve
 
 
 def _way(
@@ -119,12 +119,12 @@ def _way(
     sites: Mapping[int, Site],
     joints: Sequence[Joint],
     rule: str | skipway.nn.Rule | None,
-    keep: bool,
+    preserve: bool,
 ) -> Locally | Streaming:
     if rule is None:
-        return Locally(graph, sites, joints, CUT, keep)
+        return Locally(graph, sites, joints, CUT, preserve)
     if isinstance(rule, str) and rule in LOCAL:
-        return Locally(graph, sites, joints, LOCAL[rule], keep)
+        return Locally(graph, sites, joints, LOCAL[rule], preserve)
     if isinstance(rule, skipway.nn.Rule) or rule in STREAMED:
         return Streaming(graph, sites, joints, rule)
     raise RewireError(
@@ -137,7 +137,7 @@ def _plan(
     graph: Graph,
     joints: Sequence[Joint],
     rule: str | skipway.nn.Rule | None,
-    keep: bool,
+    preserve: bool,
     reason: str,
 ) -> Plan:
     names = names_of(graph)
@@ -151,7 +151,7 @@ def _plan(
         for joint in joints
     )
     name = type(rule).__name__ if isinstance(rule, skipway.nn.Rule) else rule
-    return Plan("reconnect", skips, reason, name, keep)
+    return Plan("reconnect", skips, reason, name, preserve)
 
 
 def _reason(graph: Graph, way: Locally | Streaming, left: Mapping[int, str]) -> str:

@@ -54,27 +54,27 @@ class LocalRule:
     words: str
 
 
-def _rezero(spot: Spot, keep: bool) -> str:
-    return f"skipway.nn.ReZero({'1.0' if keep else ''})"
+def _rezero(spot: Spot, preserve: bool) -> str:
+    return f"skipway.nn.ReZero({'1.0' if preserve else ''})"
 
 
-def _layer_scale(spot: Spot, keep: bool) -> str:
-    return f"skipway.nn.LayerScale({spot.features}{', 1.0' if keep else ''}{spot.along})"
+def _layer_scale(spot: Spot, preserve: bool) -> str:
+    return f"skipway.nn.LayerScale({spot.features}{', 1.0' if preserve else ''}{spot.along})"
 
 
-def _stochastic_depth(spot: Spot, keep: bool) -> str:
+def _stochastic_depth(spot: Spot, preserve: bool) -> str:
     return f"skipway.nn.StochasticDepth({_LAST_DROP * (spot.number + 1) / spot.count:.4g})"
 
 
-def _highway(spot: Spot, keep: bool) -> str:
+def _highway(spot: Spot, preserve: bool) -> str:
     return f"skipway.nn.Highway({spot.features}{spot.along})"
 
 
-def _deepnorm(spot: Spot, keep: bool) -> str:
+def _deepnorm(spot: Spot, preserve: bool) -> str:
     return f"skipway.nn.DeepNormSum({spot.features}, {spot.count}{spot.along})"
 
 
-def _affine(spot: Spot, keep: bool) -> str:
+def _affine(spot: Spot, preserve: bool) -> str:
     return "skipway.nn.Affine()"
 
 
