@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+Mistakes = Mapping[str, Tensor | tuple[Tensor, ...]]
+
 
 class Wrong(Exception):  # noqa: N818  (a verdict on an answer, no fault of a program)
     """The answer is not right. The message says why, in words for the learner."""
@@ -69,7 +71,7 @@ def agree(got: Tensor, right: Tensor, tolerance: float = 1e-5) -> bool:
 def expect(
     got: Tensor,
     right: Tensor,
-    mistakes: Mapping[str, Tensor | tuple[Tensor, ...]],
+    mistakes: Mistakes,
     otherwise: str,
     tolerance: float = 1e-5,
 ) -> None:

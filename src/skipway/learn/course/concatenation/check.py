@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from skipway.learn._marking import Wrong, agree, expect, function, number, tensor
+from skipway.learn._marking import Mistakes, Wrong, agree, expect, function, number, tensor
 from skipway.learn._picture import Picture, lines
 
 
@@ -32,14 +32,21 @@ def _check_layer(layer: Any) -> None:
             "it? torch.relu(x) makes a new tensor."
         )
     new = net.conv(x.relu()).detach()
-    mistakes: dict[str, Tensor | tuple[Tensor, ...]] = {
+    mistakes = _mistakes(net, x, new)
+    expect(
+        got, torch.cat([x, new], 1), mistakes,
+        "DenseLayer.forward does not return x and conv(relu(x)) along the channels.",
+    )  # fmt: skip
+
+
+def _mistakes(net: Any, x: Tensor, new: Tensor) -> Mistakes:
+    return {
         "This concatenates the batch: 4 images come out of 2. The channels are dimension 1.": (
-            torch.cat([x, new]), torch.cat([new, x]),
+            torch.cat([x, new]),
+            torch.cat([new, x]),
         ),
         "This puts the images side by side or on top of each other. The channels are dimension "
-        "1.": tuple(
-            torch.cat(pair, dim) for dim in (2, 3) for pair in ([x, new], [new, x])
-        ),
+        "1.": tuple(torch.cat(pair, dim) for dim in (2, 3) for pair in ([x, new], [new, x])),
         "You added. Concatenate, so that both are still there.": x + new,
         "You returned the new channels alone; x is to be handed on in front of them.": new,
         "The new channels come first. Put x first: the layers that follow expect the channels in "
@@ -51,11 +58,7 @@ def _check_layer(layer: Any) -> None:
             [x, net.conv(x).detach().relu()], 1
         ),
         "You concatenated x with itself; the second part is conv(relu(x)).": torch.cat([x, x], 1),
-    }  # fmt: skip
-    expect(
-        got, torch.cat([x, new], 1), mistakes,
-        "DenseLayer.forward does not return x and conv(relu(x)) along the channels.",
-    )  # fmt: skip
+    }
 
 
 def _check_block(block: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from skipway.learn._marking import Wrong, expect, function, number
+from skipway.learn._marking import Mistakes, Wrong, expect, function, number
 from skipway.learn._picture import Picture, grid
 
 FIRST, GROWTH, LAYERS = 5, 3, 4
@@ -72,7 +72,7 @@ def _flat(table: object) -> Tensor:
     return torch.tensor([number(value, "A place of the table") for row in table for value in row])
 
 
-def _mistakes(convolutions: list[nn.Conv2d]) -> dict[str, Tensor | tuple[Tensor, ...]]:
+def _mistakes(convolutions: list[nn.Conv2d]) -> Mistakes:
     def read(measure: Any, cut: Any) -> Tensor:
         return torch.tensor([
             float(measure(cut(convolution.weight.detach(), source)))

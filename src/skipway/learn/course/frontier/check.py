@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from skipway.learn._marking import Wrong, expect, function, seeded, tensor
+from skipway.learn._marking import Mistakes, Wrong, expect, function, seeded, tensor
 from skipway.learn._picture import Picture, lines
 
 BATCH, WIDTH = 3, 5
@@ -37,9 +37,13 @@ def _check_gate(rezero: Any) -> None:
         raise Wrong("ReZero should have one number of its own, for the whole block.")
     if float(own[0].detach()) != 0:
         raise Wrong(f"The gate starts at {float(own[0].detach()):g}; it should start at 0.")
+    _check_gate_at(net, own[0], x, out.detach(), body(x).detach())
+    _check_gate_learns(net, own[0], x)
+
+
+def _check_gate_at(net: Any, gate: nn.Parameter, x: Tensor, out: Tensor, branch: Tensor) -> None:
     with torch.no_grad():
-        branch = body(x)
-        mistakes: dict[str, Tensor | tuple[Tensor, ...]] = {
+        mistakes: Mistakes = {
             "With its gate at 0 the block should be the identity; yours returns 0. The gate "
             "belongs to F(x) alone, not to the sum.": torch.zeros_like(x),
             "With its gate at 0 the block should be the identity; yours returns F(x). The gate "
@@ -50,7 +54,7 @@ def _check_gate(rezero: Any) -> None:
             "0.": (x + branch / 2, x / 2 + branch / 2),
         }
         expect(out, x, mistakes, "With its gate at 0 the block should return x.")
-        own[0].fill_(0.7)
+        gate.fill_(0.7)
         expect(
             net(x), x + 0.7 * branch, {
                 "With the gate at 0.7 it should be x + 0.7 F(x); yours is (1 - 0.7) x + 0.7 F(x), "
@@ -60,7 +64,6 @@ def _check_gate(rezero: Any) -> None:
             },
             "With the gate at 0.7 the block should return x + 0.7 F(x).",
         )  # fmt: skip
-    _check_gate_learns(net, own[0], x)
 
 
 def _check_gate_learns(net: Any, gate: nn.Parameter, x: Tensor) -> None:
@@ -105,41 +108,55 @@ def _check_connection(connection: Any) -> None:
                 "had become of the first. Make a new tensor."
             )
         right = _literal(streams, body, pre, post, res)
-        one, none = torch.ones(2), torch.zeros(2)
-        mistakes: dict[str, Tensor | tuple[Tensor, ...]] = {
-            "res is transposed: its first index is the stream that is written, the second the one "
-            "that is read.": _literal(streams, body, pre, post, res.T),
-            "res is never used: the streams go on as they were, and are not mixed.": _literal(
-                streams, body, pre, post, torch.eye(2)
-            ),
-            "The streams themselves are gone: only post F(h) is left.": _literal(
-                streams, body, pre, post, torch.zeros(2, 2)
-            ),
-            "post is not used: F(h) is written to both streams alike.": _literal(
-                streams, body, pre, one, res
-            ),
-            "pre and post are exchanged: pre reads, post writes.": _literal(
-                streams, body, post, pre, res
-            ),
-            "pre is not used: the branch reads the plain sum or mean of the streams.": (
-                _literal(streams, body, one, post, res), _literal(streams, body, one / 2, post, res)
-            ),
-            "F(h) is missing; the streams are only mixed.": _literal(streams, body, pre, none, res),
-            "The branch reads one of the streams. It reads the mixture, pre_0 X_0 + pre_1 X_1.": (
-                _literal(streams, body, torch.tensor([1.0, 0]), post, res),
-                _literal(streams, body, torch.tensor([0, 1.0]), post, res),
-            ),
-            "You returned one stream, or the mean of both; return the two.": (
-                right[0], right[1], right.mean(0), right.sum(0)
-            ),
-            "The branch runs on each stream by itself. It runs once, on the mixture h.": (
-                torch.stack([right[i] - post[i] * (body(_mixture(streams, pre)) - body(streams[i]))
-                             for i in range(2)])
-            ),
-        }  # fmt: skip
+        mistakes = _mistakes(streams, body, pre, post, res, right)
         expect(got, right, mistakes, "hyper_connection does not give what the formula gives.")
     if len(calls) != 1:
         raise Wrong(f"The values are right, but the branch ran {len(calls)} times. Once is enough.")
+
+
+def _mistakes(
+    streams: Tensor, body: Any, pre: Tensor, post: Tensor, res: Tensor, right: Tensor
+) -> Mistakes:
+    one, none = torch.ones(2), torch.zeros(2)
+    return {
+        "res is transposed: its first index is the stream that is written, the second the one "
+        "that is read.": _literal(streams, body, pre, post, res.T),
+        "res is never used: the streams go on as they were, and are not mixed.": _literal(
+            streams, body, pre, post, torch.eye(2)
+        ),
+        "The streams themselves are gone: only post F(h) is left.": _literal(
+            streams, body, pre, post, torch.zeros(2, 2)
+        ),
+        "post is not used: F(h) is written to both streams alike.": _literal(
+            streams, body, pre, one, res
+        ),
+        "pre and post are exchanged: pre reads, post writes.": _literal(
+            streams, body, post, pre, res
+        ),
+        "pre is not used: the branch reads the plain sum or mean of the streams.": (
+            _literal(streams, body, one, post, res),
+            _literal(streams, body, one / 2, post, res),
+        ),
+        "F(h) is missing; the streams are only mixed.": _literal(streams, body, pre, none, res),
+        "The branch reads one of the streams. It reads the mixture, pre_0 X_0 + pre_1 X_1.": (
+            _literal(streams, body, torch.tensor([1.0, 0]), post, res),
+            _literal(streams, body, torch.tensor([0, 1.0]), post, res),
+        ),
+        "You returned one stream, or the mean of both; return the two.": (
+            right[0],
+            right[1],
+            right.mean(0),
+            right.sum(0),
+        ),
+        "The branch runs on each stream by itself. It runs once, on the mixture h.": (
+            torch.stack(
+                [
+                    right[i] - post[i] * (body(_mixture(streams, pre)) - body(streams[i]))
+                    for i in range(2)
+                ]
+            )
+        ),
+    }
 
 
 def _mixture(streams: Tensor, pre: Tensor) -> Tensor:
@@ -160,7 +177,7 @@ def _check_network(network: Any) -> None:
         half = torch.stack([x, torch.zeros_like(x)])
         for body, way in zip(bodies, ways, strict=True):
             half = _literal(half, body, *way)
-        mistakes: dict[str, Tensor | tuple[Tensor, ...]] = {
+        mistakes: Mistakes = {
             "You added the streams up at the end; take their mean. A sum starts at twice the "
             "residual network.": streams.sum(0),
             "You returned one of the streams; take the mean of both.": (streams[0], streams[1]),

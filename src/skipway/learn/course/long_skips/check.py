@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from skipway.learn._marking import Wrong, agree, expect, function, tensor
+from skipway.learn._marking import Mistakes, Wrong, agree, expect, function, tensor
 from skipway.learn._picture import Picture, lines
 
 STEPS = 60
@@ -79,7 +79,7 @@ def _check_value(net: Any, x: Tensor, got: Tensor) -> None:
     with torch.no_grad():
         right = _reference(net, x)
         never = "The encoder's features never arrive at the decoder: "
-        mistakes: dict[str, Tensor | tuple[Tensor, ...]] = {
+        mistakes: Mistakes = {
             never + "what comes from below is in there twice.": _reference(
                 net, x, skips=lambda skip, below: below
             ),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skipway.learn._marking import Wrong, agree, expect, function, tensor
+from skipway.learn._marking import Mistakes, Wrong, agree, expect, function, tensor
 from skipway.learn._picture import Picture, lines
 
 BATCH = 5
@@ -58,40 +58,41 @@ def _check_sum(net: nn.Module, x: Tensor) -> None:
         got = tensor(net(given), "forward")
         if not torch.equal(given, x):
             raise Wrong(_why_changed(given, x, got))
-        both = (branch + x).relu()
-        mistakes: dict[str, Tensor | tuple[Tensor, ...]] = {
-            "You returned F(x), not F(x) + x.": branch,
-            "You returned x. Where is F(x)?": x,
-            "You added F(x) to itself: `x` was overwritten on the way. Give the branch a name of "
-            "its own, and x is still the input when you add.": branch + branch,
-            "Between the last convolution and the sum a ReLU is missing: relu2.": last + x,
-            "The ReLUs are missing: one behind each convolution.": _without_relu(net, x) + x,
-            "relu1 is missing, behind the first convolution.": _without_relu(net, x).relu() + x,
-            "You stacked the two (torch.stack makes a new dimension). Add them.": (
-                torch.stack([x, branch]),
-                torch.stack([branch, x]),
-            ),
-            "You added first and applied a ReLU to the sum. So did the first ResNet; here the sum "
-            "comes last, so that nothing lies on the path of x.": (last + x).relu(),
-            "There is one ReLU too many, behind the sum. The sum comes last, so that nothing lies "
-            "on the path of x.": both,
-            "You added relu(x), not x: something rectified the input on the skip.": (
-                x.relu() + branch
-            ),
-            "You returned F(x) - x; the skip is added.": branch - x,
-            "You returned x - F(x); the skip is a sum.": x - branch,
-            "You returned F(x) * x. A skip connection adds: what is multiplied by a small number "
-            "vanishes.": branch * x,
-            "You returned the mean of x and F(x). Half of x at each block is (1/2)^n after n of "
-            "them: the plain sum.": (branch + x) / 2,
-            "This concatenates the batch: 10 images come out of 5. Add the two instead.": (
-                torch.cat([x, branch]),
-                torch.cat([branch, x]),
-            ),
-            "This concatenates the channels: 6 come out of 3. That is for exercise 7; here it is "
-            "a sum.": (torch.cat([x, branch], 1), torch.cat([branch, x], 1)),
-        }
+        mistakes = _mistakes(net, x, last, branch)
         expect(got, branch + x, mistakes, "forward does not return x + F(x).")
+
+
+def _mistakes(net: nn.Module, x: Tensor, last: Tensor, branch: Tensor) -> Mistakes:
+    return {
+        "You returned F(x), not F(x) + x.": branch,
+        "You returned x. Where is F(x)?": x,
+        "You added F(x) to itself: `x` was overwritten on the way. Give the branch a name of "
+        "its own, and x is still the input when you add.": branch + branch,
+        "Between the last convolution and the sum a ReLU is missing: relu2.": last + x,
+        "The ReLUs are missing: one behind each convolution.": _without_relu(net, x) + x,
+        "relu1 is missing, behind the first convolution.": _without_relu(net, x).relu() + x,
+        "You stacked the two (torch.stack makes a new dimension). Add them.": (
+            torch.stack([x, branch]),
+            torch.stack([branch, x]),
+        ),
+        "You added first and applied a ReLU to the sum. So did the first ResNet; here the sum "
+        "comes last, so that nothing lies on the path of x.": (last + x).relu(),
+        "There is one ReLU too many, behind the sum. The sum comes last, so that nothing lies "
+        "on the path of x.": (branch + x).relu(),
+        "You added relu(x), not x: something rectified the input on the skip.": (x.relu() + branch),
+        "You returned F(x) - x; the skip is added.": branch - x,
+        "You returned x - F(x); the skip is a sum.": x - branch,
+        "You returned F(x) * x. A skip connection adds: what is multiplied by a small number "
+        "vanishes.": branch * x,
+        "You returned the mean of x and F(x). Half of x at each block is (1/2)^n after n of "
+        "them: the plain sum.": (branch + x) / 2,
+        "This concatenates the batch: 10 images come out of 5. Add the two instead.": (
+            torch.cat([x, branch]),
+            torch.cat([branch, x]),
+        ),
+        "This concatenates the channels: 6 come out of 3. That is for exercise 7; here it is "
+        "a sum.": (torch.cat([x, branch], 1), torch.cat([branch, x], 1)),
+    }
 
 
 def _why_changed(given: Tensor, x: Tensor, got: Tensor) -> str:
