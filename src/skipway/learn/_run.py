@@ -16,7 +16,12 @@ from ._verdict import Verdict
 SECONDS = 30.0  # for a check that takes under 5 s on an idle core
 START = 100.0  # more, for importing torch on a busy machine
 
-_CHILD = "from skipway.learn._child import main; main()"
+_ROOT = str(Path(__file__).resolve().parents[2])
+# This very skipway, wherever it lies, and nothing else that lies beside it.
+_CHILD = (
+    f"import sys; sys.path.insert(0, {_ROOT!r}); import skipway; sys.path.pop(0); "
+    "from skipway.learn._child import main; main()"
+)
 
 
 def run(exercise: Exercise, file: Path, seconds: float = SECONDS) -> Verdict:
@@ -40,13 +45,10 @@ def run(exercise: Exercise, file: Path, seconds: float = SECONDS) -> Verdict:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment, with this very skipway in reach from any folder."""
-    paths = [str(Path(__file__).resolve().parents[2])]
-    paths += [
-        os.path.abspath(each) for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each
-    ]
-    one_core = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    return {**os.environ, **one_core, "PYTHONPATH": os.pathsep.join(paths)}
+    """Return the environment, its relative paths made absolute: the process runs elsewhere."""
+    paths = [each for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each]
+    path = {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, paths))} if paths else {}
+    return {**os.environ, **path, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 def _read(result: Path, file: Path, status: int | None, seconds: float) -> Verdict:
