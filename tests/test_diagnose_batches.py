@@ -166,6 +166,19 @@ def test_gradients_shatter_in_plain_networks_and_not_beside_skips():
     assert "correlation of 1.0 at `0`" in " ".join(found.notes)
 
 
+def test_neighbours_of_data_drawn_with_a_seed_lie_beside_it():
+    model, seen = mlp(2), []
+    handle = model.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach()))
+    for seed in (0, 1, 42):
+        torch.manual_seed(seed)
+        batch = torch.randn(64, 64), torch.arange(64) % 10
+        diagnose(model, batch, F.cross_entropy, shattering=True)
+        here, near = seen[-2:]
+        along = F.cosine_similarity(near - here, here, dim=1)
+        assert float(along.abs().mean()) < 0.2
+    handle.remove()
+
+
 def test_tokens_have_no_neighbours():
     torch.manual_seed(0)
     batch = torch.randint(12, (8, 5)), torch.arange(8) % 3

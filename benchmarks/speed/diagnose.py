@@ -35,7 +35,7 @@ def resnet18(rounds: int) -> dict[str, object]:
     torch.manual_seed(0)
     model = torchvision.models.resnet18(weights=None, num_classes=10).train()
     batch = torch.randn(8, 3, 64, 64), torch.arange(8) % 10
-    optimizer = torch.optim.SGD(model.parameters(), 1e-4, momentum=0.9)
+    optimizer = torch.optim.SGD(model.parameters(), 3e-4, momentum=0.9)
 
     def step() -> None:
         optimizer.zero_grad()

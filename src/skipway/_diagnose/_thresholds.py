@@ -119,7 +119,7 @@ APART = 10.0
 # are off it is 0, where a constant scales the branch away 10^-6 and less.
 DEAD_BRANCH = 1e-5
 # What enters a branch has to tell samples apart this well before its end can be blamed for losing
-# it; healthy networks keep above 0.1.
-TELLING = 1e-2
+# it: as well as the healthy networks of the benchmark do.
+TELLING = 0.1
 # Of branches, or of layers that lie in them: more than this is what the network is sick of.
 MOST_BRANCHES = 0.5

@@ -45,7 +45,9 @@ def norm(tensor: Tensor) -> Tensor:
     if tensor.is_complex():
         tensor = torch.view_as_real(tensor)
     tensor = tensor.detach()
-    if tensor.device.type == "cpu" and tensor.numel() > _PIECE and tensor.is_floating_point():
+    # A tensor that is spread over processes brings its own reduction.
+    plain = type(tensor) is Tensor and tensor.device.type == "cpu" and tensor.is_floating_point()
+    if plain and tensor.numel() > _PIECE:
         return inner(tensor, tensor).sqrt()
     value: Tensor = torch.linalg.vector_norm(tensor, dtype=wide(tensor))
     return value

@@ -18,6 +18,7 @@ from ._graph import Graph
 from ._numbers_at import Numbers, wide
 from ._observe import record
 
+_SEED = 170_208_591
 NEAR = 0.1  # how far a neighbour lies, in distances of a sample from the mean of its batch
 
 
@@ -128,7 +129,8 @@ class _Neighbour:
     def _beside(self, tensor: Tensor) -> Tensor:
         self.moved = True
         rows = tensor.detach().flatten(1)
-        generator = torch.Generator(tensor.device).manual_seed(0)
+        # A seed of its own: data made by the same one would be moved along itself.
+        generator = torch.Generator(tensor.device).manual_seed(_SEED)
         noise = torch.randn(rows.shape, generator=generator, device=tensor.device)
         noise = noise.to(tensor.dtype) / noise.norm(dim=1, keepdim=True).to(tensor.dtype)
         distance = (rows - rows.mean(0)).norm(dim=1, keepdim=True)
