@@ -22,7 +22,7 @@ def _run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_there_are_a_case_and_the_api() -> None:
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 6
     assert BLOCKS[0].startswith("# my_case.py")
 
 
@@ -41,14 +41,28 @@ def test_the_api_in_ten_lines(tmp_path: Path) -> None:
     assert "<title>" in (tmp_path / "comparison.html").read_text(encoding="utf-8")
 
 
+def test_a_loop_of_ones_own_is_watched(tmp_path: Path) -> None:
+    (tmp_path / "loop.py").write_text(BLOCKS[2], encoding="utf-8")
+    done = _run("loop.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "<title>" in (tmp_path / "watch.html").read_text(encoding="utf-8")
+
+
+def test_existing_skips_get_another_rule(tmp_path: Path) -> None:
+    (tmp_path / "other.py").write_text(BLOCKS[3], encoding="utf-8")
+    done = _run("-W", "error", "other.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "9 skip connections in ResNet" in done.stdout
+
+
 def test_the_building_blocks(tmp_path: Path) -> None:
-    (tmp_path / "blocks.py").write_text(BLOCKS[2], encoding="utf-8")
+    (tmp_path / "blocks.py").write_text(BLOCKS[4], encoding="utf-8")
     done = _run("-W", "error", "blocks.py", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
 
 def test_a_dense_block_says_its_way(tmp_path: Path) -> None:
-    (tmp_path / "dense.py").write_text(BLOCKS[3], encoding="utf-8")
+    (tmp_path / "dense.py").write_text(BLOCKS[5], encoding="utf-8")
     done = _run("dense.py", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "features.denseblock3: fast" in done.stdout
