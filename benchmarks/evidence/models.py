@@ -102,9 +102,19 @@ def main() -> None:
     else:
         _torchvision()
         _import_once()
-        _run("rule", [n for n in names() if n in asked.again or n not in _rows()])
-        known = _rows()
-        _run("added", [n for n in known if n in asked.again or not known[n]["skips added"]])
+        for part, field in PARTS.items():
+            rows = _rows()
+            wanted = [n for n in names() if n in asked.again or _is_open(rows.get(n), field)]
+            _run(part, wanted)
+
+
+def _is_open(row: dict[str, Any] | None, field: str) -> bool:
+    """Tell whether this field is to be asked for."""
+    if row is None or field == "traced":
+        return row is None
+    changed = int(row["sums changed" if field.startswith("rule") else "skips added"] or 0)
+    known = row["traced"] == "yes" and (field == "skips added" or changed > 0)
+    return known and not row[field]
 
 
 def names() -> list[str]:
@@ -119,7 +129,7 @@ def names() -> list[str]:
 
 
 def _run(part: str, wanted: list[str]) -> None:
-    """Ask one part of the questions: first about other rules, which is quick, then about skips."""
+    """Ask one part of the questions: the quick ones first."""
     for number, name in enumerate(sorted(wanted, key=lambda n: n.partition(": ")[2] in SLOW), 1):
         row = _in_a_process(name, part)
         rows = _rows()
@@ -183,28 +193,19 @@ def _rows() -> dict[str, dict[str, Any]]:
 # One network
 
 
-def examine(name: str, part: str = "") -> dict[str, Any]:
+def examine(name: str, *parts: str) -> dict[str, Any]:
     import torch
 
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    model, inputs, trains = build(name)
-    import skipway
-
+    subject = build(name)
     row: dict[str, Any] = {}
-    try:
-        found = skipway.skips(model, inputs)
-    except skipway.SkipwayError as error:
-        return {"traced": "no", "error": _short(error)}
-    if part == "added":
-        return _added(model, inputs, trains)
-    row["traced"] = "yes"
-    row.update({kind: found.counts.get(kind, 0) for kind in FIELDS[2:7]})
-    row["sums"] = sum(s.merge == "add" and s.kind in ("identity", "projection") for s in found)
-    if row["sums"]:
-        row.update(_changed(model, inputs, trains))
-    return row if part else {**row, **_added(model, inputs, trains)}
+    for part in parts or PARTS:
+        known = {**dict.fromkeys(FIELDS, ""), **row}
+        if parts or part == "rule" or _is_open(known, PARTS[part]):
+            row.update(QUESTIONS[part](*subject))
+    return row
 
 
 def build(name: str) -> tuple[Any, Any, bool]:
@@ -268,6 +269,19 @@ def _torchvision() -> Any:
     return torchvision
 
 
+def _skips(model: Any, inputs: Any, trains: bool) -> dict[str, Any]:
+    import skipway
+
+    try:
+        found = skipway.skips(model, inputs)
+    except skipway.SkipwayError as error:
+        return {"traced": "no", "error": _short(error)}
+    row: dict[str, Any] = {"traced": "yes"}
+    row.update({kind: found.counts.get(kind, 0) for kind in FIELDS[2:7]})
+    row["sums"] = sum(s.merge == "add" and s.kind in ("identity", "projection") for s in found)
+    return {**row, **(_changed(model, inputs, trains) if row["sums"] else {})}
+
+
 def _changed(model: Any, inputs: Any, trains: bool) -> dict[str, Any]:
     import skipway
 
@@ -303,29 +317,46 @@ def _added(model: Any, inputs: Any, trains: bool) -> dict[str, Any]:
     return {**row, **_checks("added", model, rewiring, inputs)}
 
 
+def _rule_compiles(model: Any, inputs: Any, trains: bool) -> dict[str, Any]:
+    import skipway
+
+    rewired = skipway.reconnect(model, inputs, rule="rezero").model
+    return _compilers("rule", model, rewired, inputs)
+
+
+def _added_compiles(model: Any, inputs: Any, trains: bool) -> dict[str, Any]:
+    import skipway
+
+    return _compilers("added", model, skipway.rewire(model, inputs).model, inputs)
+
+
 def _checks(group: str, model: Any, rewiring: Any, inputs: Any) -> dict[str, str]:
+    rewired = rewiring.model
     checks: dict[str, Callable[[], bool]] = {
-        "keys kept": lambda: _keys(model, rewiring.model),
-        "deepcopy": lambda: _alike(rewiring.model, copy.deepcopy(rewiring.model), inputs),
-        "pickle": lambda: _alike(
-            rewiring.model, pickle.loads(pickle.dumps(rewiring.model)), inputs
-        ),
+        "keys kept": lambda: _keys(model, rewired),
+        "deepcopy": lambda: _alike(rewired, copy.deepcopy(rewired), inputs),
+        "pickle": lambda: _alike(rewired, pickle.loads(pickle.dumps(rewired)), inputs),
         "source runs": lambda: _pasted(rewiring, inputs),
-        "compile": lambda: _compiled(rewiring.model, inputs),
-        "export": lambda: _exported(rewiring.model, inputs),
     }
+    row = {f"{group}: {name}": _said(check) for name, check in checks.items()}
+    return {**row, **_before(row, f"{group}: pickle", lambda: _pickles(model, inputs))}
+
+
+def _compilers(group: str, model: Any, rewired: Any, inputs: Any) -> dict[str, str]:
     row = {}
-    for name, check in checks.items():
-        row[f"{group}: {name}"] = _said(check)
+    for name, check in (("compile", _compiled), ("export", _exported)):
+        key = f"{group}: {name}"
+        row[key] = _said(functools.partial(check, rewired, inputs))
+        row.update(_before(row, key, functools.partial(check, model, inputs)))
         gc.collect()
-    for name, plain in (("pickle", _pickles), ("compile", _compiled), ("export", _exported)):
-        # A network that could not do it before is not to blame its skips.
-        if (
-            row[f"{group}: {name}"].startswith("no")
-            and _said(functools.partial(plain, model, inputs)) != "yes"
-        ):
-            row[f"{group}: {name}"] = "not before either"
     return row
+
+
+def _before(row: dict[str, str], key: str, check: Callable[[], bool]) -> dict[str, str]:
+    """A network that could not do it before is not to blame its skips."""
+    if row[key].startswith("no") and _said(check) != "yes":
+        return {key: "not before either"}
+    return {}
 
 
 def _said(check: Callable[[], bool]) -> str:
@@ -431,83 +462,18 @@ def _agrees(model: Any, rewiring: Any, inputs: Any) -> bool:
     """Hold the rule with gates of 0.5 against the plain network whose sums are tampered with."""
     import torch
 
-    from skipway._trace import observe, read_joints
+    sys.path.insert(0, str(HERE.parents[2] / "tests"))
+    from tampered import Tampered, halved, sums_of
 
-    twin = copy.deepcopy(rewiring.model)
-    new = {id(each) for each in rewiring.new_parameters()}
-    with torch.no_grad():
-        for own, each in zip(rewiring.model.parameters(), twin.parameters(), strict=True):
-            if id(own) in new:
-                each.fill_(0.5)
-    graph = observe(model, inputs)
-    sums = [node.index for node in graph.nodes if node.op == "add"]
-    changed = {(s.source, s.destination) for s in rewiring.plan.skips}
-    from skipway._trace import read_skips
-
-    wanted: dict[int, int] = {}
-    for joint, fact in zip(read_joints(graph), read_skips(graph), strict=True):
-        if (fact.source, fact.destination) in changed and joint.merge == "add" and joint.skipped:
-            inputs_of = graph.nodes[joint.node].inputs
-            wanted[sums.index(joint.node)] = inputs_of.index(joint.skipped[0])
-    with Tampered(wanted, inputs) as mode:
-        expected = _call_as_is(model, mode.inputs)
-    if mode.count != len(sums):
-        raise RuntimeError(f"the independent run sees {mode.count} sums, the trace {len(sums)}")
-    return _close(expected, _call(twin, inputs), 1e-4)
-
-
-def _call_as_is(model: Any, inputs: Any) -> Any:
-    import torch
-
-    torch.manual_seed(1)
-    with torch.no_grad():
-        return model(*inputs) if isinstance(inputs, tuple) else model(inputs)
-
-
-class Tampered:
-    """Counts the sums of tensors that come from the inputs; halves the branch of some."""
-
-    def __init__(self, wanted: dict[int, int], inputs: Any) -> None:
-        import torch
-        from torch.overrides import TorchFunctionMode
-        from torch.utils.weak import WeakTensorKeyDictionary
-
-        known = WeakTensorKeyDictionary()
-        self.inputs = copy.deepcopy(inputs)
-        for tensor in _tensors(self.inputs):
-            known[tensor] = True
-        outer = self
-        self.count = 0
-
-        class Mode(TorchFunctionMode):
-            def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-                name = getattr(func, "__name__", "").strip("_")
-                live = any(t in known for t in _tensors((args, kwargs or {})))
-                if live and name in ("add", "iadd", "radd"):
-                    skip = wanted.get(outer.count)
-                    outer.count += 1
-                    if skip is not None:
-                        halved = list(args)
-                        halved[1 - skip] = args[1 - skip] * 0.5
-                        args = tuple(halved)
-                        func = torch.add if name == "iadd" else func
-                output = func(*args, **(kwargs or {}))
-                shaped = name in ("zeros_like", "ones_like", "full_like", "empty_like", "rand_like",
-                                  "randn_like", "new_zeros", "new_ones", "new_full", "new_empty",
-                                  "new_tensor")  # fmt: skip
-                if live and not shaped:
-                    for tensor in _tensors(output):
-                        known[tensor] = True
-                return output
-
-        self.mode = Mode()
-
-    def __enter__(self) -> Tampered:
-        self.mode.__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self.mode.__exit__(*error)
+    changed = {(s.source, s.destination, s.module) for s in rewiring.plan.skips}
+    skipped, count = sums_of(model, inputs, changed)
+    with torch.no_grad(), Tampered(skipped, inputs) as mode:
+        torch.manual_seed(1)
+        given = mode.inputs
+        expected = model(*given) if isinstance(given, tuple) else model(given)
+    if mode.count != count:
+        raise RuntimeError(f"the independent run sees {mode.count} sums, the trace {count}")
+    return _close(expected, _call(halved(rewiring), inputs), 1e-4)
 
 
 def _pasted(rewiring: Any, inputs: Any) -> bool:
@@ -571,20 +537,22 @@ def summary(rows: list[dict[str, Any]]) -> list[str]:
         said.append(f"- {words}: {len(own)} networks")
         for name in FIELDS:
             if name.startswith(f"{group}: ") and name != "rule: by":
-                yes = sum(row[name] == "yes" for row in own)
-                before = sum(row[name] == "not before either" for row in own)
+                asked = [row[name] for row in own if row[name]]
+                before = asked.count("not before either")
                 also = f", {before} could not before either" if before else ""
-                said.append(f"    - {name.partition(': ')[2]}: {yes} of {len(own)}{also}")
+                also += f", {len(own) - len(asked)} not asked yet" if len(asked) < len(own) else ""
+                yes = f"{asked.count('yes')} of {len(asked)}"
+                said.append(f"    - {name.partition(': ')[2]}: {yes}{also}")
     reasons = collections.Counter(_reason(row) for row in rows if row["traced"] == "yes")
-    said.append(
-        "- skips added or why not: " + "; ".join(f"{n} {w}" for w, n in reasons.most_common())
-    )
-    return said
+    counts = "; ".join(f"{number} {words}" for words, number in reasons.most_common())
+    return [*said, f"- skips added, or why not: {counts}"]
 
 
 def _reason(row: dict[str, Any]) -> str:
     why = row["why not"] or ""
-    if int(row["skips added"] or 0):
+    if not row["skips added"]:
+        return "not asked yet"
+    if int(row["skips added"]):
         return "rewired"
     known = {
         "skip connections already": "have their skips already",
@@ -608,6 +576,7 @@ def _line(row: dict[str, Any]) -> str:
     runs = [row[f"{group}: {name}"] for name in ("deepcopy", "pickle", "compile", "export")]
     share = f"{row['sums changed']} of {row['sums']}" if int(row["sums"] or 0) else ""
     added = row["skips added"] if int(row["skips added"] or 0) else _clipped(row["why not"])
+    added = added if row["skips added"] else "not asked yet"
     cells = [row["network"], ", ".join(kinds), share, _all(kept), _all(runs),
              _all([row[f"{group}: source runs"]]), added]  # fmt: skip
     return "| " + " | ".join(str(cell).replace("|", "/") for cell in cells) + " |"
@@ -624,6 +593,20 @@ def _clipped(words: str | None) -> str:
     first = (words or "").split(". ")[0]
     return first if len(first) < 110 else f"{first[:107]}..."
 
+
+# The quick questions come first; the field says whether one was asked already.
+PARTS = {
+    "rule": "traced",
+    "rule compiles": "rule: compile",
+    "added": "skips added",
+    "added compiles": "added: compile",
+}
+QUESTIONS = {
+    "rule": _skips,
+    "rule compiles": _rule_compiles,
+    "added": _added,
+    "added compiles": _added_compiles,
+}
 
 if __name__ == "__main__":
     main()

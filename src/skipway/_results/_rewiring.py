@@ -29,6 +29,8 @@ class PlannedSkip(Result):
         gate: whether the skip starts closed, so that the network computes what it did.
         source_shape: shape of the tapped tensor, batch first.
         destination_shape: shape of the tensor it joins.
+        module: of a skip that was there already: the module in whose forward it joins. A skip
+            around a block and one inside it may go from the same layer to the same layer.
     """
 
     kind_of_result = "planned-skip"
@@ -41,6 +43,7 @@ class PlannedSkip(Result):
     gate: bool = False
     source_shape: tuple[int, ...] = ()
     destination_shape: tuple[int, ...] = ()
+    module: str = ""
 
 
 @dataclass(frozen=True)

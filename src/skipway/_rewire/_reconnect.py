@@ -143,7 +143,8 @@ def _plan(
     names = names_of(graph)
     skips = tuple(
         PlannedSkip(
-            *names[joint.node],
+            *names[joint.node][:2],
+            module=names[joint.node][2],
             shortcut=joint.kind,
             source_shape=graph.nodes[joint.start or 0].shape,
             destination_shape=graph.nodes[joint.node].shape,

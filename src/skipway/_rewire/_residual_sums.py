@@ -52,7 +52,7 @@ class ResidualSums:
         Raises:
             RewireError: one of them is not there.
         """
-        wanted = [(skip.source, skip.destination) for skip in plan.skips]
+        wanted = [(skip.source, skip.destination, skip.module) for skip in plan.skips]
         if not wanted:
             raise RewireError("The plan holds no skip; reconnect without plan= to have one made.")
         names = names_of(self.graph)
@@ -62,15 +62,16 @@ class ResidualSums:
                 wanted.remove(names[joint.node])
                 kept.append(joint)
         if wanted:
-            source, destination = wanted[0]
+            source, destination, module = wanted[0]
             raise RewireError(
-                f"There is no skip from `{source}` to `{destination}` in this network; "
+                f"There is no skip from `{source}` to `{destination}` in "
+                f"`{module or 'the model'}` of this network; "
                 "skipway.skips(model, inputs) lists those it has."
             )
         self.joints, self.left = kept, {}
 
 
-def names_of(graph: Graph) -> dict[int, tuple[str, str]]:
-    """Return source and destination of every skip, by the node that joins."""
+def names_of(graph: Graph) -> dict[int, tuple[str, str, str]]:
+    """Return source, destination and module of every skip, by the node that joins."""
     facts = zip(read_joints(graph), read_skips(graph), strict=True)
-    return {joint.node: (fact.source, fact.destination) for joint, fact in facts}
+    return {joint.node: (fact.source, fact.destination, fact.module) for joint, fact in facts}
