@@ -27,6 +27,10 @@ from zoo import ZOO, Exhibit
 ALL = 2**40  # of large tensors too, at every look
 
 
+def sgd(model: nn.Module, rate: float) -> torch.optim.Optimizer:
+    return torch.optim.SGD(model.parameters(), lr=rate)
+
+
 def norm(tensor: Tensor) -> float:
     return float(tensor.detach().to_dense().double().norm())
 
@@ -301,6 +305,26 @@ def test_an_error_while_it_is_set_up_leaves_nothing_behind() -> None:
     assert not optimizer._optimizer_step_pre_hooks
 
 
+def test_copies_and_files_made_meanwhile_are_not_watched(tmp_path) -> None:
+    model, (x, y) = net(), batch()
+    optimizer = sgd(model, 0.1)
+    with skipway.watch(model, optimizer, every=1, outputs=1) as seen:
+        copied = copy.deepcopy(model)
+        torch.save(model, tmp_path / "model.pt")
+        loaded = torch.load(tmp_path / "model.pt", weights_only=False)
+        seen.loss(F.cross_entropy(model(x), y)).backward()
+        for other in (copied, loaded):
+            F.cross_entropy(other(x), y).backward()
+        optimizer.step()
+    alone = net()
+    optimizer = sgd(alone, 0.1)
+    with skipway.watch(alone, optimizer, every=1, outputs=1) as wanted:
+        wanted.loss(F.cross_entropy(alone(x), y)).backward()
+        optimizer.step()
+    assert seen.scalars() == wanted.scalars()
+    assert seen.scalars()["elasticity/4"] > 0
+
+
 # Every kind of loop
 
 
@@ -531,10 +555,11 @@ def test_amp_is_unscaled_and_skipped_steps_are_left_out(fused: bool, unscaled: b
     assert seen.diagnosis().cause != "non-finite"
 
 
-def test_a_scaler_that_was_not_given_is_an_error() -> None:
+@pytest.mark.parametrize("scale", [2.0, 2.0**16])
+def test_a_scaler_that_was_not_given_is_an_error(scale: float) -> None:
     model, (x, y) = net(), batch()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**16)
+    scaler = torch.amp.GradScaler("cpu", init_scale=scale)
 
     def train() -> None:
         with skipway.watch(model, optimizer) as seen:

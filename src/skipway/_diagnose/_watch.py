@@ -15,7 +15,8 @@ from .._results import Diagnosis
 from .._trace._watch_across import Across
 from .._trace._watch_layers import Layers, bare, find_layers
 from .._trace._watch_outputs import Outputs
-from .._trace._watch_steps import Step, Steps, Turn
+from .._trace._watch_steps import Steps
+from .._trace._watch_turn import Step, Turn
 from ._check import check_model, check_optimizer
 from ._watch_diagnosis import Setting, diagnosis
 from ._watch_history import History

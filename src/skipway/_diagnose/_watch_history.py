@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .._trace._watch_batch import ABSENT, QUANTITIES
 from .._trace._watch_layers import Owned
 from .._trace._watch_outputs import Passed
-from .._trace._watch_steps import Step
+from .._trace._watch_sums import ABSENT, QUANTITIES
+from .._trace._watch_turn import Step
 
 MOST = 256  # steps; every other one is let go of when there are more
 

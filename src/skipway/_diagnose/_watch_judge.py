@@ -10,8 +10,8 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from .._trace._watch_batch import ABSENT
-from .._trace._watch_steps import Step
+from .._trace._watch_sums import ABSENT
+from .._trace._watch_turn import Step
 from . import _thresholds as limit
 from ._watch_history import ByLayer, History
 from ._watch_spells import Spell, Spells

@@ -52,33 +52,19 @@ class Outputs:
         self._known: set[str] = set()
         self.looking = False
         self.fired = False
-        self._lasting = lasting
+        self.lasting = lasting
         self._handles: list[RemovableHandle] = []
         self._on_tensors: list[RemovableHandle] = []
         self._numbers: list[tuple[str, Tensor, Tensor, Tensor | None]] = []
         # A compiled model stops here and goes on behind it: what is looked at is not compiled.
-        self._see: Callable[[str, Any, Any], None] = torch.compiler.disable(self._seen)  # type: ignore[no-untyped-call]
+        self.see: Callable[[str, Any, Any], None] = torch.compiler.disable(self.seen)  # type: ignore[no-untyped-call]
         if lasting:
             self._place()
 
     def _place(self) -> None:
         for name, module in self.modules.items():
             if not isinstance(module, torch.jit.ScriptModule):
-                self._handles.append(module.register_forward_hook(self._hook(name)))
-
-    def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
-        def leave(module: nn.Module, arguments: Any, output: Any) -> None:
-            if not self.looking:
-                return
-            if torch.compiler.is_compiling():
-                # Code that was compiled with the hooks in place serves the steps without, and
-                # the other way round, so from now on they stay.
-                self._lasting = True
-                self._see(name, arguments, output)
-            else:
-                self._seen(name, arguments, output)
-
-        return leave
+                self._handles.append(module.register_forward_hook(_Leave(self, name)))
 
     def begin(self) -> None:
         """Look at every pass from here on."""
@@ -90,7 +76,7 @@ class Outputs:
     @property
     def placed(self) -> bool:
         """Whether hooks are in the model, apart from those that last."""
-        return bool(self._handles) and not self._lasting
+        return bool(self._handles) and not self.lasting
 
     def drop(self, most: int | None = None) -> None:
         """Forget the passes so far, or the first `most`: their gradients are not in this step."""
@@ -119,7 +105,7 @@ class Outputs:
         self.looking = False
         self._let_go()
         self._numbers.clear()
-        if not self._lasting:
+        if not self.lasting:
             self.remove()
 
     def check(self) -> None:
@@ -128,7 +114,7 @@ class Outputs:
         Raises:
             ModelError: as said.
         """
-        if self.fired or not (self._lasting or _compiled_anything()):
+        if self.fired or not (self.lasting or _compiled_anything()):
             return
         raise ModelError(
             "No layer of the model was seen to run: it was compiled and has run before, and hooks "
@@ -150,7 +136,8 @@ class Outputs:
             handle.remove()
         self._on_tensors.clear()
 
-    def _seen(self, name: str, arguments: Any, output: Any) -> None:
+    def seen(self, name: str, arguments: Any, output: Any) -> None:
+        """Look at one call of a layer."""
         self.fired = True
         if name not in self._known:
             self._known.add(name)
@@ -180,6 +167,33 @@ class Outputs:
             return None
         with torch.no_grad():
             return signal_share(read, len(read))
+
+
+class _Leave:
+    """The hook on one layer. A copy of the model, or its file, has a hook that does nothing."""
+
+    def __init__(self, outputs: Outputs, name: str) -> None:
+        self.outputs, self.name = outputs, name
+
+    def __call__(self, module: nn.Module, arguments: Any, output: Any) -> None:
+        outputs = self.outputs
+        if not outputs.looking:
+            return
+        if torch.compiler.is_compiling():
+            # Code that was compiled with the hooks in place serves the steps without, and the
+            # other way round, so from now on they stay.
+            outputs.lasting = True
+            outputs.see(self.name, arguments, output)
+        else:
+            outputs.seen(self.name, arguments, output)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Idle, ()
+
+
+class _Idle:
+    def __call__(self, module: nn.Module, arguments: Any, output: Any) -> None:
+        return None
 
 
 def _compiled_anything() -> bool:
