@@ -169,7 +169,7 @@ class Turn:
         self.passes = 0 if outputs is None else len(outputs)
         handed = Handed(loss.detach())
         if loss.grad_fn is not None:
-            loss.register_hook(handed.slope.append)  # type: ignore[no-untyped-call]
+            loss.grad_fn.register_prehook(handed.slope.extend)
         self.handed.append(handed)
 
     def loss(self, scale: float) -> float | None:
