@@ -111,13 +111,14 @@ class OnHost(RowSums):
             totals += a @ a, b @ b, a @ a, a @ b
         return totals
 
-    def _count(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-        found = np.add.reduceat(mask.view(np.uint8).ravel(), self._starts * ROW, dtype=np.int64)
-        return np.asarray(found)
+    def _count(self, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+        pairs = zip(self._starts.tolist(), self._rows, strict=True)
+        counts = [np.count_nonzero(mask[start : start + rows]) for start, rows in pairs]
+        return np.asarray(counts, float)
 
     def below(self, limits: Sequence[float]) -> NDArray[np.float64]:
         by_row = np.repeat(limits, self._rows)[:, None].astype(self._moved.dtype)
-        return self._count((self._moved < by_row) & (self._slope != 0)).astype(float)
+        return self._count((self._moved < by_row) & (self._slope != 0))
 
 
 class OnDevice(RowSums):
