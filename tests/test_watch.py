@@ -771,3 +771,44 @@ def test_a_warning_points_at_the_line_of_ones_own_loop():
             optimizer.step()
     assert caught
     assert {Path(each.filename).name for each in caught} == {"test_watch.py"}
+
+
+def test_a_layer_of_several_large_tensors_is_measured_whole() -> None:
+    torch.manual_seed(0)
+    memory, head = nn.LSTM(20, 140, batch_first=True), nn.Linear(140, 500)
+
+    class Reader(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.memory, self.head = memory, head
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.memory(x)[0][:, -1])
+
+    model = Reader()  # 11,200 and 78,400 numbers in the LSTM, 70,000 in the head
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    x, y = torch.randn(8, 5, 20), torch.randint(500, (8,))
+    with skipway.watch(model, optimizer, every=1, outputs=7, weights=1) as seen:
+        for _ in range(8):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            seen.loss(loss).backward()
+            slow = Slow(model)
+            optimizer.step()
+    wide = ("memory.weight_ih_l0", "memory.weight_hh_l0")
+    rows = dict(
+        zip(seen.diagnosis().watching.layers, seen.diagnosis().watching.update, strict=True)
+    )
+    assert [value is not None for value in rows["memory"]] == [True, False] * 4
+    assert [value is not None for value in rows["head"]] == [False, True] * 4
+    assert all(value is not None for value in seen.diagnosis().watching.progress)
+    found = seen.scalars()
+    assert found["gradient/head"] == pytest.approx(norm(slow.gradients["head.weight"]), rel=1e-6)
+    assert found["lost/head"] == pytest.approx(slow.numbers("head.weight", 1.0)["lost"], abs=1e-9)
+    optimizer.zero_grad()
+    with skipway.watch(model, optimizer, every=1, weights=1) as seen:
+        seen.loss(F.cross_entropy(model(x), y)).backward()
+        wanted = math.hypot(*(norm(model.get_parameter(name).grad) for name in wide))
+        optimizer.step()
+    assert seen.scalars()["gradient/memory"] == pytest.approx(wanted, rel=1e-6)
+    assert "gradient/head" not in seen.scalars()

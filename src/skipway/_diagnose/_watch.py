@@ -55,6 +55,7 @@ class Watch:
         narrow = [self._own(name)[0].parameter.dtype.itemsize == 2 for name in names]
         self._judge = Judge(self._history, np.asarray(narrow), np.asarray(self._learns))
         self._last = 0
+        self._held: dict[int, list[int]] = {}
 
     def _own(self, layer: str) -> list[Any]:
         return [each for each in self._layers.owned if each.layer == layer]
@@ -149,6 +150,9 @@ class Watch:
 
     def _see(self, turn: Turn, step: Step) -> None:
         self._last = turn.count
+        if turn.places is not self._held.get(id(turn)):
+            self._held[id(turn)] = turn.places
+            self._history.hold(turn.places)
         self._history.add(step)
         if self._steps.outputs is not None:
             self._judge.order = self._steps.outputs.order

@@ -233,7 +233,7 @@ def watching(history: History, spells: Sequence[Spell], setting: Setting) -> Wat
         lost=_table([_ratio(layers.lost, layers.with_gradient) for layers in by_step], order),
         epsilon=_table([_ratio(layers.epsilon, layers.with_gradient) for layers in by_step], order),
         loss=tuple(losses),
-        progress=tuple(_of_loss(layers, loss) for layers, loss in known),
+        progress=tuple(history.shares),
         rate=tuple(step.rate for step in history.steps),
         events=tuple(event(s, history.names) for s in sorted(spells, key=lambda s: s.step)),
         every=setting.every,
@@ -250,11 +250,6 @@ def _divided(values: Numbers, loss: float | None) -> Numbers:
 def _ratio(part: Numbers, whole: Numbers) -> Numbers:
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(whole > 0, part / whole, math.nan)
-
-
-def _of_loss(layers: ByLayer, loss: float | None) -> float | None:
-    total = float(np.nansum(layers.progress))
-    return total / loss if loss and loss > 0 else None
 
 
 def _outputs(history: History, order: Sequence[int]) -> tuple[tuple[float | None, ...], ...]:

@@ -30,7 +30,7 @@ class ByLayer:
         with_gradient: weights with a gradient that is not zero.
         lost: how many of them the step left exactly as they were.
         epsilon: for how many of them Adam's epsilon sets the step.
-        looked: whether the layer was looked at.
+        looked: whether the layer was looked at, with all of its weights that are held.
     """
 
     weight: Numbers
@@ -62,18 +62,24 @@ class History:
         self.latest = np.zeros((len(QUANTITIES), len(owned)))
         self.seen = np.zeros(len(owned), bool)
         self.counted = np.zeros(len(owned), bool)
+        self.held = np.zeros(len(owned), bool)
+        self.shares: list[float | None] = []
         self.passed: dict[str, Passed] = {}
         self.first_loss: float | None = None
         self.loss: float | None = None
         self._stride, self._looks, self._last = 1, 0, 0
 
+    def hold(self, places: Sequence[int]) -> None:
+        """Learn which parameters an optimizer holds."""
+        self.held[places] = True
+
     def add(self, step: Step) -> None:
         """Take one step."""
         np.copyto(self.latest[:4], step.sums[:4], where=step.looked)
         self.seen |= step.looked
-        if step.moments:
-            np.copyto(self.latest[4:], step.sums[4:], where=step.looked)
-            self.counted |= step.looked
+        if step.deep:
+            np.copyto(self.latest[4:], step.sums[4:], where=step.counted)
+            self.counted |= step.counted
         if step.passed:
             self.passed = {**self.passed, **step.passed}
         if step.loss is not None:
@@ -86,13 +92,15 @@ class History:
         if step.number == self._last:
             if self.steps[-1].number == step.number:
                 self.steps[-1] = _joined(self.steps[-1], step)  # another optimizer's part of it
+                self.shares[-1] = self.share()
             return
         self._last = step.number
         if self._looks % self._stride == 0:
             self.steps.append(step)
+            self.shares.append(self.share())
         self._looks += 1
         if len(self.steps) > MOST:
-            self.steps = self.steps[::2]
+            self.steps, self.shares = self.steps[::2], self.shares[::2]
             self._stride *= 2
 
     def now(self) -> ByLayer:
@@ -101,8 +109,7 @@ class History:
 
     def of(self, step: Step) -> ByLayer:
         """Return the numbers of one step."""
-        counted = step.looked if step.moments else np.zeros_like(step.looked)
-        return self.by_layer(step.sums, step.looked, counted)
+        return self.by_layer(step.sums, step.looked, step.counted)
 
     def by_layer(
         self, sums: Numbers, looked: NDArray[np.bool_], counted: NDArray[np.bool_]
@@ -110,10 +117,11 @@ class History:
         """Sum parameters to layers."""
         main = self.main & looked
         reached = main & (sums[1] != ABSENT)
-        seen = self._sum(main.astype(float)) > 0
+        whole = self._sum(self.main & self.held)
+        seen = (whole > 0) & (self._sum(main) == whole)
         gradient = np.sqrt(self._sum(sums[1], reached))
-        gradient[self._sum(reached.astype(float)) == 0] = np.nan
-        counts = self._sum((main & counted).astype(float)) > 0
+        gradient[~seen | (self._sum(reached) == 0)] = np.nan
+        counts = seen & (self._sum(main & counted) == whole)
         weight, step = (np.sqrt(self._sum(sums[at], main)) for at in (0, 2))
         rest = [np.where(counts, self._sum(sums[at], main), np.nan) for at in (4, 5, 6)]
         return ByLayer(
@@ -127,13 +135,15 @@ class History:
             seen,
         )
 
-    def _sum(self, values: Numbers, where: NDArray[np.bool_] | None = None) -> Numbers:
+    def _sum(
+        self, values: Numbers | NDArray[np.bool_], where: NDArray[np.bool_] | None = None
+    ) -> Numbers:
         weights = values if where is None else np.where(where, values, 0.0)
         return np.asarray(np.bincount(self.layer, weights, len(self.names)), float)
 
     def progress(self) -> float | None:
         """Return the latest progress of the whole network; `None` before the first look."""
-        return float(self.latest[3].sum()) if self.steps else None
+        return float(self.latest[3].sum()) if self._last else None
 
     def share(self) -> float | None:
         """Return the progress as a fraction of the latest loss, where that has a meaning."""
@@ -193,6 +203,7 @@ def _joined(first: Step, second: Step) -> Step:
         sums=sums,
         looked=first.looked | second.looked,
         loss=second.loss if first.loss is None else first.loss,
-        moments=first.moments or second.moments,
+        counted=first.counted | second.counted,
+        deep=first.deep or second.deep,
         passed=passed,
     )

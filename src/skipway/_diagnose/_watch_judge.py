@@ -41,10 +41,10 @@ class Judge:
         """Return what is known, by this look, to have begun."""
         found: list[Spell] = []
         layers: ByLayer | None = None
-        if step.moments or self._unusual(step):
+        if step.deep or self._unusual(step):
             layers = self.history.of(step)
             found += self._weights(step, layers)
-        if step.moments and layers is not None:
+        if step.deep and layers is not None:
             found += self._counts(step, layers)
         if step.passed:
             found += self._outputs(step)
@@ -73,7 +73,8 @@ class Judge:
         return np.asarray(np.bincount(history.layer, reached, len(history.names)) == 0)
 
     def _counts(self, step: Step, layers: ByLayer) -> list[Spell]:
-        looked, follow = layers.looked & self.learns, self.spells.follow
+        # A layer without any gradient has nothing to count.
+        looked, follow = ~np.isnan(layers.lost) & self.learns, self.spells.follow
         found = follow("detached", step.number, looked, self._absent(step))
         with_gradient = np.maximum(layers.with_gradient, 1)
         lost = self.narrow & (layers.lost >= limit.LOST * with_gradient) & (layers.step > 0)

@@ -66,7 +66,7 @@ class Batch:
         self.rows = [rows_of(each) for each in parameters]
         self.starts = np.cumsum([0, *self.rows])[:-1]
         self.absent: list[int] = []
-        self._shared = shared
+        self.shared = shared
         self._sharded = any(is_sharded(each) for each in parameters)
         self._simple = not self._sharded and not any(each.is_complex() for each in parameters)
         size = sum(self.rows) * ROW
@@ -109,7 +109,7 @@ class Batch:
     def take_weights(self) -> None:
         """Keep the weights as they are before the step."""
         own = self._current()
-        if self._shared:
+        if self.shared:
             self._zero_ends()
         if self._pieces is None:
             torch._foreach_copy_(self.weights, own)

@@ -147,20 +147,24 @@ class Steps:
 
     def _step(self, turn: Turn, batches: list[Batch], scale: float) -> Step:
         deep = turn.deep
-        sums, looked = turn.nothing()
+        sums, (looked, counted) = turn.nothing()
         whole = scale if self._scaler is None else float(self._scaler.get_scale())
         with torch.no_grad():
             for batch in batches:
-                moments = turn.moments(batch) if deep else None
-                sums[:, batch.places] = batch.sums(scale, counts=deep, moments=moments)
+                # The turns of large tensors come seldom enough to count them each time.
+                counts = deep or batch.shared
+                moments = turn.moments(batch) if counts else None
+                sums[:, batch.places] = batch.sums(scale, counts=counts, moments=moments)
                 looked[batch.places] = True
+                counted[batch.places] = counts
         return Step(
             number=turn.count + 1,
             sums=self._across.whole(sums),
             looked=looked,
             loss=self._across.mean(turn.loss(whole)),
             rate=max(float(group.get("lr", 0.0)) for group in turn.optimizer.param_groups),
-            moments=deep,
+            counted=counted,
+            deep=deep or len(batches) > 1,
             passed=self._passed(turn, whole) if deep else None,
         )
 

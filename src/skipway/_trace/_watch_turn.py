@@ -34,7 +34,8 @@ class Step:
         looked: by parameter, whether it was looked at.
         loss: that its gradients are of; `None` where it is not known.
         rate: the learning rate, the largest of its groups.
-        moments: whether Adam's epsilon was judged.
+        counted: by parameter, whether its weights were counted.
+        deep: whether any were, or outputs looked at.
         passed: by layer, what passed; `None` where outputs were not looked at.
     """
 
@@ -43,7 +44,8 @@ class Step:
     looked: NDArray[np.bool_]
     loss: float | None
     rate: float
-    moments: bool
+    counted: NDArray[np.bool_]
+    deep: bool
     passed: dict[str, Passed] | None
 
 
@@ -91,6 +93,7 @@ class Turn:
         held = [p for group in self.optimizer.param_groups for p in group["params"]]
         self._held = self._lists()
         known = [each for each in held if id(each) in self._places]
+        self.places = [self._places[id(each)] for each in known]
         self.layers = {self._layers[self._places[id(each)]] for each in known}
         learning = [each for each in known if each.requires_grad]
         self._probe = min(learning, key=lambda each: each.numel(), default=None)
@@ -107,14 +110,18 @@ class Turn:
         ]
 
     def _in_turns(self, kind: Any, large: Sequence[Tensor]) -> list[Batch]:
+        """Cut into turns of at most `weights` numbers; what is of one layer stays together."""
+        layers: dict[str, list[Tensor]] = {}
+        for each in large:
+            layers.setdefault(self._layers[self._places[id(each)]], []).append(each)
         parts: list[list[Tensor]] = []
         room = 0
-        for each in large:
-            size = each.numel()
+        for tensors in layers.values():
+            size = sum(each.numel() for each in tensors)
             if not parts or size > room:
                 parts.append([])
                 room = self._weights
-            parts[-1].append(each)
+            parts[-1] += tensors
             room -= size
         most = max((sum(map(rows_of, part)) for part in parts), default=0)
         arena = Arena.of(most, kind[1], kind[0])
@@ -206,5 +213,6 @@ class Turn:
         return Moments(tensors, limits) if max(limits, default=-1.0) >= 0 else None
 
     def nothing(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Return sums of nothing, and that nothing was looked at."""
-        return np.zeros((len(QUANTITIES), len(self._layers))), np.zeros(len(self._layers), bool)
+        """Return sums of nothing, and that nothing was looked at, nor counted."""
+        total = len(self._layers)
+        return np.zeros((len(QUANTITIES), total)), np.zeros((2, total), bool)
