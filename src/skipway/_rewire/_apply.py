@@ -12,7 +12,7 @@ from torch import nn
 from .._errors import RewireError
 from .._results import Undo
 from ._change import Change, grouped
-from ._reading import readings_of
+from ._reading import Readings, readings_of
 from ._scope import Scope
 from ._source import Page
 
@@ -25,15 +25,26 @@ class Applied:
         model: the copy.
         pages: the source of every module that changed, by path.
         undo: what takes the changes away again.
+        readings: of the forwards that changed, as they were before.
     """
 
     model: nn.Module
     pages: tuple[tuple[str, Page], ...]
     undo: tuple[Undo, ...]
+    readings: Readings
 
 
-def apply(model: nn.Module, inputs: Any, changes: Sequence[Change]) -> Applied:
+def apply(
+    model: nn.Module, inputs: Any, changes: Sequence[Change], readings: Readings | None = None
+) -> Applied:
     """Return a copy of the model with the changes; the model is not changed.
+
+    Args:
+        model: the network.
+        inputs: what it runs on.
+        changes: to its forwards.
+        readings: from an earlier call with changes to the same forwards; they need not be read
+            and held to the network again.
 
     Raises:
         RewireError: the model cannot be copied, or a change can be made in neither way.
@@ -41,12 +52,13 @@ def apply(model: nn.Module, inputs: Any, changes: Sequence[Change]) -> Applied:
     result = copied(model)
     pages, undo = [], []
     scopes = [Scope(model, result, inputs, path, own) for path, own in grouped(changes).items()]
-    readings = readings_of(model, inputs, {scope.path: scope.inlined for scope in scopes})
+    wanted = {scope.path: scope.inlined for scope in scopes}
+    readings = readings_of(model, inputs, wanted) if readings is None else readings
     for scope in scopes:
         page, back = replace(scope, reading=readings[scope.path]).rewire()
         pages.append((scope.path, page))
         undo.append(back)
-    return Applied(result, tuple(pages), tuple(undo))
+    return Applied(result, tuple(pages), tuple(undo), readings)
 
 
 def copied(model: nn.Module) -> nn.Module:

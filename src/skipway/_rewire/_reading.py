@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import fx, nn
 
@@ -92,9 +92,11 @@ class Reading:
         return {**readers, **modules}
 
 
-def readings_of(
-    model: nn.Module, inputs: Any, wanted: Mapping[str, frozenset[str]]
-) -> dict[str, Reading | UnreadableError]:
+# By path the reading of a forward, or why there is none.
+Readings: TypeAlias = Mapping[str, Reading | UnreadableError]
+
+
+def readings_of(model: nn.Module, inputs: Any, wanted: Mapping[str, frozenset[str]]) -> Readings:
     """Read the forwards of several modules, and hold what was read to what the network does.
 
     Args:

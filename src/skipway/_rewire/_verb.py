@@ -20,6 +20,7 @@ from ._dense_block import dense_blocks
 from ._placing import place
 from ._plan import make_plan, with_gates, with_scale
 from ._preserved import check_preserved
+from ._reading import Readings
 from ._relay import check_relays
 from ._source import Page, whole
 
@@ -93,7 +94,7 @@ def rewire(
         largest = _largest(applied.model, inputs, graph)
         if plan is None and not preserve and largest > _GROWTH * _largest(model, inputs, graph):
             chosen = with_scale(chosen, round(1 / math.sqrt(len(chosen.skips)), 3))
-            applied = _applied(model, inputs, graph, chosen)
+            applied = _applied(model, inputs, graph, chosen, applied.readings)
         check_relays(model, applied.model, inputs)
         if preserve:
             check_preserved(model, applied.model, inputs)
@@ -136,12 +137,14 @@ def _check_guides(diagnosis: Diagnosis | None, plan: Plan | None) -> None:
         )
 
 
-def _applied(model: nn.Module, inputs: Any, graph: Graph, plan: Plan) -> Applied:
+def _applied(
+    model: nn.Module, inputs: Any, graph: Graph, plan: Plan, readings: Readings | None = None
+) -> Applied:
     if not plan.skips:
         raise RewireError("The plan holds no skip; rewire without plan= to have one made.")
     dense = [skip for skip in plan.skips if skip.merge == "dense"]
     single = [AddedSkip(graph, place(graph, s)) for s in plan.skips if s.merge != "dense"]
-    return apply(model, inputs, [*single, *dense_blocks(graph, dense)])
+    return apply(model, inputs, [*single, *dense_blocks(graph, dense)], readings)
 
 
 def _largest(model: nn.Module, inputs: Any, graph: Graph) -> float:
