@@ -26,6 +26,7 @@ CAUSE = {
     "gates": "vanishing",
     "smaller start": "exploding",
     "scaled branches": "exploding",
+    "inputs scaled": "exploding",
     "start off the flat ends": "saturation",
     "biases at zero": "dead-units",
     "leaky units": "dead-units",

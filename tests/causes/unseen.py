@@ -256,7 +256,7 @@ PATIENTS = [
         family=held_out,
         settings=_settings(Selu, Stepper(rate=0.03), depth=2, column=1e6),
         cures={
-            "inputs centred": {"column": 1.0},
+            "inputs scaled": {"column": 1.0},
             "smaller rate": {"optimizer": Stepper(rate=1e-6)},
             "even smaller rate": {"optimizer": Stepper(rate=1e-10)},
         },
