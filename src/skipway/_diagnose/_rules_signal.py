@@ -9,7 +9,7 @@ from .._results import Finding, LayerReading
 from . import _thresholds as limit
 from ._facts import Facts
 from ._judgement import Judgement
-from ._words import code, percent, span
+from ._words import code, percent, plural, span
 
 
 def dead_units(facts: Facts) -> Judgement | None:
@@ -134,6 +134,37 @@ def growing(facts: Facts) -> Judgement | None:
         return found and replace(found, finding=replace(found.finding, sure=sure), main=False)
     learns = min(tried.end, tried.best_end) <= limit.BETTER * tried.start
     return None if learns else _exploding(facts)
+
+
+def oversized(facts: Facts) -> Judgement | None:
+    """A loss far above that of a constant answer that no step tried brings down to it."""
+    tried = facts.tried
+    if tried is None or facts.same_targets or not (facts.skill or 0) > limit.MISSCALED:
+        return None
+    if min(tried.end, tried.best_end) < facts.level:
+        return None
+    top = _steepest(facts)
+    evidence = (
+        f"The loss is {prose(facts.skill or 0)} times that of a constant answer, and "
+        f"{plural(tried.steps, 'step')} on one batch, at this learning rate or another, do not "
+        "bring it below that."
+    )
+    return Judgement(
+        Finding(
+            cause="exploding",
+            title="The values are too large from the start",
+            place=f"From {code(facts.layers[0].name)} on.",
+            evidence=evidence,
+            remedy="Bring every input to about one in size (one column that is thousands of times "
+            "larger than the others is enough to do this), and the targets of a regression too.",
+            sure="Likely. Measured on one batch; which value it is was not looked for.",
+            treatment="normalisation",
+            layers=(top.name,),
+        ),
+        headline="The values are too large to learn from.",
+        summary=f"{evidence} It does not grow within the network, so it comes in too large.",
+        place=facts.layers[0].name,
+    )
 
 
 def _forward(facts: Facts) -> bool:

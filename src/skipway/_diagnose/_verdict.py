@@ -31,6 +31,7 @@ BEFORE_TRIAL: tuple[Rule, ...] = (
 AFTER_TRIAL: tuple[Rule, ...] = (
     step.learning_rate_too_large,
     signal.growing,
+    signal.oversized,
     data.solved,
     depth.vanishing_beside,
     step.precision,
