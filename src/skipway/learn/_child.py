@@ -1,11 +1,15 @@
-"""What the separate process does: run one answer, write the verdict to a file, end.
+"""What the separate process does: import, wait for one answer, examine it, end.
 
-python -c '...' NAME FILE RESULT SECONDS
+    python -c '...' NAME
+
+NAME is the exercise whose check is imported while it waits. The answer comes as one line of JSON on
+stdin: the exercise, the file, where the verdict goes, and for how many seconds it may run.
 """
 
 from __future__ import annotations
 
 import faulthandler
+import importlib
 import json
 import os
 import sys
@@ -19,12 +23,17 @@ STACK = ".stack"
 
 
 def main() -> None:
-    """Examine the answer; the clock starts when everything is imported.
+    """Examine one answer; the clock starts when everything is imported.
 
     After the time is up the process writes where each thread stands beside the result, and ends.
     """
-    name, file, result, seconds = sys.argv[1:]
     torch.set_num_threads(1)
+    importlib.import_module(f"skipway.learn.course.{sys.argv[1]}.check")
+    line = sys.stdin.readline()
+    if not line:
+        return  # whoever wanted something is gone
+    name, file, result, seconds = json.loads(line)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.chdir(Path(file).parent)
     stack = open(result + STACK, "w")  # noqa: SIM115  (open until the process ends)
     faulthandler.dump_traceback_later(float(seconds), exit=True, file=stack)

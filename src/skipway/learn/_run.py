@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -24,24 +25,52 @@ _CHILD = (
 )
 
 
-def run(exercise: Exercise, file: Path, seconds: float = SECONDS) -> Verdict:
-    """Return the verdict on `file`, whatever the code in it does."""
-    if not file.is_file():
-        return Verdict(
-            "error", f"{file.name} is gone. `skipway learn reset {exercise.number}` brings it "
-            "back as it was at the start.",
+class Process:
+    """A process that has torch and the check imported, and waits for one answer."""
+
+    def __init__(self, exercise: Exercise) -> None:
+        self._place = tempfile.TemporaryDirectory(prefix="skipway-learn-")
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _CHILD, exercise.name], cwd=self._place.name,
+            env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )  # fmt: skip
-    with tempfile.TemporaryDirectory(prefix="skipway-learn-") as place:
-        result = Path(place) / "verdict.json"
-        command = [sys.executable, "-c", _CHILD, exercise.name, str(file.resolve()), str(result)]
+
+    def run(self, exercise: Exercise, file: Path, seconds: float = SECONDS) -> Verdict:
+        """Return the verdict on `file`, whatever the code in it does; once."""
+        if not file.is_file():
+            return Verdict(
+                "error", f"{file.name} is gone. `skipway learn reset {exercise.number}` brings it "
+                "back as it was at the start.",
+            )  # fmt: skip
+        result = Path(self._place.name) / "verdict.json"
+        job = [exercise.name, str(file.resolve()), str(result), seconds]
         try:
-            status = subprocess.run(
-                [*command, str(seconds)], cwd=place, env=_environment(), timeout=seconds + START,
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            ).returncode  # fmt: skip
+            self._process.communicate(f"{json.dumps(job)}\n".encode(), timeout=seconds + START)
         except subprocess.TimeoutExpired:
-            status = None
-        return _read(result, file, status, seconds)
+            return _read(result, file, None, seconds)
+        return _read(result, file, self._process.returncode, seconds)
+
+    def close(self) -> None:
+        """End the process, if it has not ended."""
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdin:
+            with contextlib.suppress(OSError):  # what it did not read any more
+                self._process.stdin.close()
+        self._place.cleanup()
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def run(exercise: Exercise, file: Path, seconds: float = SECONDS) -> Verdict:
+    """Return the verdict on `file`, from a process that is started for it."""
+    with Process(exercise) as process:
+        return process.run(exercise, file, seconds)
 
 
 def _environment() -> dict[str, str]:

@@ -12,6 +12,7 @@ from ._attempt import attempt, save_picture
 from ._exercise import Exercise
 from ._folder import Folder
 from ._keys import Keys
+from ._run import Process
 from ._screen import show_hint, show_list, show_solution, show_success, show_verdict
 from ._verdict import Verdict
 
@@ -29,9 +30,16 @@ class Watching:
         self.folder, self.exercise, self.console = folder, exercise, console
         self.verdict: Verdict | None = None
         self.stamp: Stamp = None
+        self.process = Process(exercise)
 
     def run(self, keys: Keys) -> None:
         """Check, wait for a save or a key, and so on until the learner quits."""
+        try:
+            self._run(keys)
+        finally:
+            self.process.close()
+
+    def _run(self, keys: Keys) -> None:
         self.check(keys)
         while (event := self._wait(keys)) != "q":
             if event in ("saved", "r"):
@@ -49,7 +57,9 @@ class Watching:
         self.stamp = _stamp(self.file)
         self.console.clear()
         with self.console.status(f"checking {self.exercise.file_name}"):
-            self.verdict = attempt(self.folder, self.exercise)
+            self.verdict = attempt(self.folder, self.exercise, self.process)
+        # The next one imports torch while the learner reads and writes.
+        self.process = Process(self.exercise)
         show_verdict(self.console, self.folder, self.exercise, self.verdict)
         if self.verdict.passed:
             png = save_picture(self.folder, self.exercise, self.verdict)

@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from skipway.learn._marking import Mistakes, Wrong, expect, function, number
@@ -149,8 +150,6 @@ class _Network(nn.Module):
 
 
 def _trained() -> _Network:
-    from sklearn.datasets import load_digits
-
     digits = load_digits()
     images = torch.tensor(digits.images[:1200], dtype=torch.float32)[:, None] / 16
     labels = torch.tensor(digits.target[:1200])
