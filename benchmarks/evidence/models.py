@@ -479,11 +479,13 @@ def _agrees(model: Any, rewiring: Any, inputs: Any) -> bool:
 def _pasted(rewiring: Any, inputs: Any) -> bool:
     """Run the shown source in place of the model's own methods."""
     pasted = copy.deepcopy(rewiring.model)
+    known = {path for path, _ in pasted.named_modules()}
     blocks = re.split(r"\n\n\n(?=#|class )", rewiring.source())
     head = "" if blocks[0].startswith(("#", "class ")) else blocks.pop(0)
     for block in blocks:
         first = block.split("\n", 1)[0]
-        paths = first[2:].split(", ") if first.startswith("# ") and "class" not in first else [""]
+        paths = first[2:].split(", ") if first.startswith("# ") else []
+        paths = paths if paths and set(paths) <= known else [""]
         namespace: dict[str, Any] = {}
         exec(f"from __future__ import annotations\n{head}\n{block}", namespace)
         made = [v for v in namespace.values() if isinstance(v, type) and v.__module__ == "builtins"]
@@ -575,8 +577,10 @@ def _line(row: dict[str, Any]) -> str:
     kept += [row["rule: as an independent run"]] if group == "rule" else []
     runs = [row[f"{group}: {name}"] for name in ("deepcopy", "pickle", "compile", "export")]
     share = f"{row['sums changed']} of {row['sums']}" if int(row["sums"] or 0) else ""
-    added = row["skips added"] if int(row["skips added"] or 0) else _clipped(row["why not"])
-    added = added if row["skips added"] else "not asked yet"
+    reason = _reason(row)
+    other = reason == "refused otherwise"
+    why = _clipped(row["why not"]) if other else reason.replace("have", "has").replace("are", "is")
+    added = row["skips added"] if reason == "rewired" else why
     cells = [row["network"], ", ".join(kinds), share, _all(kept), _all(runs),
              _all([row[f"{group}: source runs"]]), added]  # fmt: skip
     return "| " + " | ".join(str(cell).replace("|", "/") for cell in cells) + " |"
