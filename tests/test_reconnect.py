@@ -691,7 +691,7 @@ def test_refusals_say_what_was_seen_and_what_to_do() -> None:
     x = torch.randn(2, 4)
     with pytest.raises(RewireError, match=r"no skip connection.*skipway\.rewire"):
         reconnect(Plain(), x)
-    with pytest.raises(RewireError, match=r"1 skip connections.*`up` concatenates"):
+    with pytest.raises(RewireError, match=r"1 skip connections.*`up`: it concatenates"):
         reconnect(UNet(), torch.randn(2, 1, 8, 8))
     with pytest.raises(RewireError, match="There is no rule 'rezro'; give one of rezero"):
         reconnect(Loop(), x, rule="rezro")
@@ -727,7 +727,7 @@ def test_it_prints_shows_itself_and_is_read_again(tmp_path: Path) -> None:
 def test_what_is_left_as_it_is_is_said() -> None:
     rewiring = reconnect(Half(), torch.randn(2, 4))
     assert len(rewiring.plan.skips) == 1
-    assert "broadcasts one of its sides (after `b" in rewiring.plan.reason
+    assert "What joins after `b#0` stays as it is: it broadcasts one" in rewiring.plan.reason
     assert "concatenates" in rewiring.plan.reason
     assert "x + a f(x)" in str(rewiring)
     assert str(rewiring).startswith("1 skip of Half by the rule rezero.")

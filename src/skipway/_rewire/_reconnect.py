@@ -92,7 +92,7 @@ def reconnect(
         result, pages, undo = way.change(model, inputs)
         left = {**sums.left, **way.left}
         if not way.joints():
-            raise RewireError(_nothing(graph, left))
+            raise RewireError(_nothing(model, graph, left))
         _check_result(model, result, inputs, way)
     made = _plan(graph, way.joints(), rule, preserve, _reason(graph, way, left))
     return rewiring_of(model, graph, made, result, pages, undo)
@@ -166,13 +166,17 @@ def _reason(graph: Graph, way: Locally | Streaming, left: Mapping[int, str]) -> 
     for why, layers in grouped.items():
         one = len(layers) == 1
         said.append(
-            f"{len(layers)} {'stays as it is: it' if one else 'stay as they are, for each of them'}"
-            f" {why} (after `{layers[0]}`{'' if one else ' ...'})."
+            f"What joins after `{layers[0]}` stays as it is"
+            f"{'' if one else f' (and {len(layers) - 1} more like it)'}: {why}."
         )
     return " ".join(said)
 
 
-def _nothing(graph: Graph, left: Mapping[int, str]) -> str:
+def _nothing(model: nn.Module, graph: Graph, left: Mapping[int, str]) -> str:
+    """Say why no sum can change, and what can be done by hand."""
+    hint = "Write it by hand: skipway.nn.Skip(body, gate=...)."
+    if any(isinstance(module, skipway.nn.Stack) for module in model.modules()):
+        hint = "A skipway.nn.Stack takes its rule where it is built: Stack(blocks, rule=...)."
     if not left:
         return (
             "The network has no skip connection that could follow another rule; "
@@ -180,11 +184,10 @@ def _nothing(graph: Graph, left: Mapping[int, str]) -> str:
         )
     (why, count), names = Counter(left.values()).most_common(1)[0], names_of(graph)
     node = next(node for node, reason in left.items() if reason == why)
-    shared = f" (as {count} do)" if count > 1 else ""
+    shared = f" (and {count - 1} more like it)" if count > 1 else ""
     return (
         f"None of the network's {len(left)} skip connections can follow this rule. The one that "
-        f"ends at `{names[node][1]}`{shared} {why}. Write it by hand: skipway.nn.Skip(body, "
-        "gate=...)."
+        f"ends at `{names[node][1]}`{shared}: {why}. {hint}"
     )
 
 

@@ -37,13 +37,13 @@ class ResidualSums:
         node = self.graph.nodes[joint.node]
         shapes = {self.graph.nodes[each].shape for each in node.inputs}
         if joint.merge == "cat":
-            return "concatenates: what reads it has its weights for all of it"
+            return "it concatenates: what reads it has its weights for all of it"
         if node.op != "add":
-            return "subtracts"
+            return "it subtracts"
         if len(node.inputs) != 2:
-            return "adds more than two"
+            return "it adds more than two"
         if shapes != {node.shape}:
-            return "broadcasts one of its sides"
+            return "it broadcasts one of its sides"
         return ""
 
     def narrow(self, plan: Plan) -> None:

@@ -80,7 +80,7 @@ class Streaming:
         self.graph, self.sites, self.rule = graph, sites, rule
         self.runs, self.left = stretches(graph, joints, sites)
         for run in [run for run in self.runs if self._alternates(run)]:
-            self._leave(run, "alternates with sums of another module inside its own")
+            self._leave(run, "it alternates with sums of another module inside its own")
 
     @property
     def keeps(self) -> bool:

@@ -32,8 +32,8 @@ def stretches(
     for run in found:
         if len(run) == 1:
             why[run[0].node] = (
-                "stands alone: what it puts out does not go straight into the next sum, but through"
-                " an activation, a norm or another size, or something else reads it"
+                "it stands alone: what it puts out does not go straight into the next sum, but "
+                "through an activation, a norm or another size, or something else reads it"
             )
     return [run for run in found if len(run) > 1], why
 
@@ -41,11 +41,11 @@ def stretches(
 def _alone(graph: Graph, joint: Joint, sites: Mapping[int, Site]) -> str:
     site = sites.get(joint.node)
     if joint.kind != "identity" or joint.start != joint.skipped[0]:
-        return "has no plain skip: a state cannot go through what lies on it"
+        return "it has no plain skip: a state cannot go through what lies on it"
     if site is None:
-        return "is written in no method of a module"
+        return "it is written in no method of a module"
     if graph.calls.get(site.owner, 1) > 1:
-        return "is run several times by the same module"
+        return "it is run several times by the same module"
     return ""
 
 
