@@ -72,18 +72,23 @@ def inner(a: Tensor, b: Tensor) -> Tensor:
 
 def moved(old: Tensor, new: Tensor, slope: Tensor | None) -> tuple[Tensor, Tensor]:
     """Return `||new - old||` and the inner product of `new - old` with `slope`, in float64."""
-    kind = wide(old)
     old, new = old.detach().reshape(-1), new.detach().reshape(-1)
-    length = _PIECE if old.device.type == "cpu" else max(len(old), 1)
-    square, product = (torch.zeros((), dtype=kind, device=old.device) for _ in range(2))
-    slopes = () if slope is None else torch.split(slope.reshape(-1), length)
-    pieces = zip(torch.split(old, length), torch.split(new, length), strict=True)
-    for (a, b), g in zip_longest(pieces, slopes):
-        way = b.to(kind) - a.to(kind)
-        square += torch.dot(way, way)
-        if g is not None:
-            product += torch.dot(way, g.to(kind))
+    slope = None if slope is None else slope.reshape(-1)
+    if old.device.type != "cpu" or len(old) <= _PIECE:
+        square, product = _way(old, new, slope)
+        return square.sqrt(), product
+    slopes = () if slope is None else torch.split(slope, _PIECE)
+    pieces = zip(torch.split(old, _PIECE), torch.split(new, _PIECE), strict=True)
+    parts = [_way(a, b, g) for (a, b), g in zip_longest(pieces, slopes)]
+    square, product = (torch.stack(each).sum() for each in zip(*parts, strict=True))
     return square.sqrt(), product
+
+
+def _way(old: Tensor, new: Tensor, slope: Tensor | None) -> tuple[Tensor, Tensor]:
+    kind = wide(old)
+    way = new.to(kind) - old.to(kind)
+    square = torch.dot(way, way)
+    return square, square.new_zeros(()) if slope is None else torch.dot(way, slope.to(kind))
 
 
 def signal_share(tensor: Tensor, batch: int) -> Tensor:
