@@ -227,6 +227,16 @@ def test_reconnect_says_what_the_code_looks_like_then(tmp_path: Path) -> None:
     assert "no skip connection" in none.stderr
 
 
+def test_rewire_densely_and_closed(tmp_path: Path) -> None:
+    done = run("rewire", "tanh-mlp", "--how", "dense", "--preserve", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    skips = json.loads(done.stdout)["plan"]["skips"]
+    assert {(skip["merge"], skip["gate"]) for skip in skips} == {("dense", True)}
+    # Every one of the layers that join reads all before it: 1 + 2 + ... + n skips.
+    joined = len({skip["destination"] for skip in skips})
+    assert len(skips) == joined * (joined + 1) // 2 > 100
+
+
 def test_rewire_writes_source_that_runs(tmp_path: Path) -> None:
     done = run("rewire", "plain-mlp", "--save", "net.py", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -23,7 +23,7 @@ from zoo import ZOO, Exhibit
 REWIRED = {
     "plain", "shared layer", "recurrent", "hooked already", "with gradients", "blocks, narrowing",
     "data-dependent, deep", "checkpointed, deep", "keywords and dropout, deep", "narrowing",
-    "in-place relu, deep",
+    "in-place relu, deep", "lstm",
 }  # fmt: skip
 
 each_rewired = pytest.mark.parametrize(

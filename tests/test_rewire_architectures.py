@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -9,7 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+import skipway
 from skipway import Plan, PlannedSkip, rewire
+from skipway._errors import RewireError, SkipError
 
 each_way = pytest.mark.parametrize("how", ["add", "cat", "dense"])
 
@@ -330,3 +334,84 @@ def test_a_skip_by_hand_may_start_inside_one_block_and_end_inside_another() -> N
     fine = e[3](e[:3](x))
     expected = d[1:](fine + d[0](e[4:](fine)))
     torch.testing.assert_close(model(x), expected)
+
+
+# Recurrent layers that one call runs all at once
+
+
+def _one_by_one(rnn: nn.RNNBase, x: Tensor, scale: float = 1.0) -> Tensor:
+    """The layers as modules of their own, with a skip across all but the first."""
+    for layer in range(rnn.num_layers):
+        width = x.shape[-1]
+        kind: Any = type(rnn)
+        one = kind(width, rnn.hidden_size, batch_first=True, bidirectional=rnn.bidirectional)
+        with torch.no_grad():
+            for name, parameter in one.named_parameters():
+                parameter.copy_(rnn.get_parameter(name.replace("_l0", f"_l{layer}")))
+        y = one(x)[0]
+        x = y if layer == 0 else scale * x + y
+    return x
+
+
+class OneCall(nn.Module):
+    def __init__(self, kind: Any, **options: Any) -> None:
+        super().__init__()
+        self.rnn = kind(3, 4, 3, batch_first=True, **options)
+        self.head = nn.Linear(8 if options.get("bidirectional") else 4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y, _ = self.rnn(x)
+        return self.head(y[:, -1])
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@each_way
+def test_a_stack_in_one_call_gets_skips_across_its_layers(
+    kind: Any, bidirectional: bool, how: Any
+) -> None:
+    net, x = OneCall(kind, bidirectional=bidirectional), torch.randn(2, 5, 3)
+    rewiring = rewire(net, x, how=how)
+    assert _ends(rewiring.plan) == [("rnn[0]", "rnn[1]"), ("rnn[1]", "rnn[2]")]
+    model = rewiring.model
+    assert model is not None
+    torch.testing.assert_close(model(x), net.head(_one_by_one(net.rnn, x)[:, -1]))
+    assert list(model.state_dict())[:3] == list(net.state_dict())[:3]
+    assert isinstance(model.rnn, kind)
+    closed = rewire(net, x, how=how, preserve=True)
+    assert closed.model is not None
+    torch.testing.assert_close(closed.model(x), net(x), rtol=0, atol=0)
+    torch.testing.assert_close(rewiring.plain()(x), net(x), rtol=0, atol=0)
+    copied = pickle.loads(pickle.dumps(copy.deepcopy(model)))
+    torch.testing.assert_close(copied(x), model(x), rtol=0, atol=0)
+    again = rewire(net, x, plan=Plan.from_dict(rewiring.plan.to_dict()))
+    assert again.source() == rewiring.source()
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+@pytest.mark.parametrize("batched", [True, False])
+def test_layer_by_layer_is_the_same_computation(kind: Any, batched: bool) -> None:
+    rnn = kind(3, 4, 3, bidirectional=True, dropout=0.2)
+    x = torch.randn(5, 2, 3) if batched else torch.randn(5, 3)
+    first = torch.randn(6, 2, 4) if batched else torch.randn(6, 4)
+    hx = (first, first.flip(0)) if kind is nn.LSTM else first
+    for states in (None, hx):
+        torch.manual_seed(1)
+        expected = rnn(x, states)
+        torch.manual_seed(1)
+        torch.testing.assert_close(skipway.nn.layer_by_layer(rnn, x, states), expected)
+    if batched:
+        lengths = torch.tensor([3, 5])
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths, enforce_sorted=False)
+        torch.manual_seed(1)
+        expected = rnn(packed, hx)
+        torch.manual_seed(1)
+        torch.testing.assert_close(skipway.nn.layer_by_layer(rnn, packed, hx), expected)
+
+
+def test_a_skip_across_a_layer_that_is_not_there_is_told() -> None:
+    with pytest.raises(SkipError, match="layer 3 of 3"):
+        skipway.nn.layer_by_layer(nn.GRU(3, 4, 3), torch.randn(5, 2, 3), skipped=(3,))
+    net, x = OneCall(nn.GRU), torch.randn(2, 5, 3)
+    with pytest.raises(RewireError, match="more than one layer"):
+        rewire(net, x, plan=Plan("add", (PlannedSkip("rnn[0]", "rnn[2]"),)))

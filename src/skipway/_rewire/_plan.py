@@ -23,6 +23,7 @@ from ._placing import ends_of, is_final
 from ._refusals import no_place
 from ._runs import STEP, Point, runs_of
 from ._shortcuts import Ends, fuse_of, shortcut_of
+from ._stacked_rnn import inner_skips, is_inner, outer_name
 from ._streams import streams
 
 How: TypeAlias = Literal["add", "cat", "dense"]
@@ -43,13 +44,16 @@ def make_plan(graph: Graph, how: How, diagnosis: Diagnosis | None) -> Plan:
     runs = runs_of(graph)
     merge: Merge = "add" if how == "add" else "cat"
     found = [skips for run in runs for skips in _along(graph, run, merge)]
+    found += inner_skips(graph, merge)
     kept = losing_part(found, diagnosis)
     if not any(kept):
         raise RewireError(no_place(graph, [[point.unit for point in run] for run in runs]))
     reason = said([skip for run in kept for skip in run], found, diagnosis)
     if how == "dense":
-        kept = [densified(run) for run in kept]
-    skips = sorted((s for each in kept for s in each), key=lambda s: graph.unit(s.source).node)
+        kept = [run if is_inner(run[0]) else densified(run) for run in kept if run]
+    skips = sorted(
+        (s for each in kept for s in each), key=lambda s: graph.unit(outer_name(s.source)).node
+    )
     return Plan(how=how, skips=tuple(skips), reason=reason)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -23,6 +24,7 @@ from ._preserved import check_preserved
 from ._reading import Readings
 from ._relay import check_relays
 from ._source import Page, whole
+from ._stacked_rnn import is_inner, stacked_rnns
 
 # A sum that makes the signal this many times larger than the plain network's overflows sooner or
 # later: then the branches are scaled down.
@@ -142,9 +144,17 @@ def _applied(
 ) -> Applied:
     if not plan.skips:
         raise RewireError("The plan holds no skip; rewire without plan= to have one made.")
+    inner = [skip for skip in plan.skips if is_inner(skip)]
     dense = [skip for skip in plan.skips if skip.merge == "dense"]
-    single = [AddedSkip(graph, place(graph, s)) for s in plan.skips if s.merge != "dense"]
-    return apply(model, inputs, [*single, *dense_blocks(graph, dense)], readings)
+    rest = [skip for skip in plan.skips if skip.merge != "dense" and not is_inner(skip)]
+    changes = [*(AddedSkip(graph, place(graph, s)) for s in rest), *dense_blocks(graph, dense)]
+    applied = apply(model, inputs, changes, readings)
+    made = [stacked.rewire(applied.model) for stacked in stacked_rnns(graph, inner)]
+    return replace(
+        applied,
+        pages=(*applied.pages, *((undo.path, page) for page, undo in made)),
+        undo=(*applied.undo, *(undo for _, undo in made)),
+    )
 
 
 def _largest(model: nn.Module, inputs: Any, graph: Graph) -> float:

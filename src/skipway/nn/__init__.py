@@ -8,6 +8,7 @@ from ._dense_fuse import DenseFuse
 from ._fuse import Fuse
 from ._gate import Affine, LayerScale, ReZero
 from ._highway import Highway
+from ._layer_by_layer import layer_by_layer
 from ._merge import Add, Concat, Merge
 from ._rule import Rule
 from ._rules import (
@@ -58,4 +59,5 @@ __all__ = [
     "StochasticDepth",
     "Streams",
     "ValueResidual",
+    "layer_by_layer",
 ]
