@@ -5,7 +5,8 @@ densely, beside the plain network, the same with the best known start, a shallow
 all with the same data (scikit-learn's digits), order, epochs and learning rate. A variant has
 cured the network when it gets, in each of the seeds, at least half of the way from guessing to the
 best variant. The table lies beside this script; finished trainings are kept in `--folder`, so the
-same call goes on where it stopped.
+same call goes on where it stopped. Networks may be run one by one (`--only`): each puts its own
+rows into the table.
 """
 
 from __future__ import annotations
@@ -145,7 +146,7 @@ SICK = {
     "conv-40": Sick(lambda: Convolutions(False), (1, 8, 8), SGD, 0.03, 8),
     "conv-40 bn": Sick(lambda: Convolutions(True), (1, 8, 8), SGD, 0.03, 4),
     "transformer-12 cut": Sick(Transformer, (8, 8), ADAM, 0.001, 5),
-    "unrolled-100": Sick(Unrolled, (8, 8), ADAM, 0.003, 16, (1.0, 0.1)),
+    "unrolled-100": Sick(Unrolled, (8, 8), ADAM, 0.003, 18, (1.0, 0.1)),
 }
 
 
@@ -209,16 +210,25 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as place:
-        table = []
         for name in given.only:
-            for row in rows(name, given.seeds, given.folder or Path(place)):
-                table.append(row)
+            found = rows(name, given.seeds, given.folder or Path(place))
+            for row in found:
                 print(*row.values(), sep="\t", flush=True)
-    if given.only == list(SICK):
-        with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, table[0])
-            writer.writeheader()
-            writer.writerows(table)
+            keep(name, found)
+
+
+def keep(name: str, found: list[dict[str, object]]) -> None:
+    """Put the rows of one network into the table, in the place of those it had."""
+    path = Path(__file__).with_suffix(".csv")
+    known: list[dict[str, object]] = []
+    if path.exists():
+        with path.open(newline="") as file:
+            known = [dict(row) for row in csv.DictReader(file) if row["network"] != name]
+    table = sorted([*known, *found], key=lambda row: list(SICK).index(str(row["network"])))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, found[0])
+        writer.writeheader()
+        writer.writerows(table)
 
 
 if __name__ == "__main__":
