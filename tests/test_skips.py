@@ -206,6 +206,22 @@ def test_both_of_two_branches_beside_one_skip_are_found() -> None:
     assert [skip.source for skip in found] == ["input", "a", "a"]
 
 
+class SideBySide(Twice):
+    """GPT-J's and PaLM's block: both branches read one norm."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = F.layer_norm(x, (4,))
+        x = x + self.a(torch.relu(self.b(h))) + self.c(torch.relu(self.b(h)))
+        return self.a(x) + self.b(x)
+
+
+def test_two_branches_behind_one_norm_are_beside_one_skip() -> None:
+    found = skipway.skips(SideBySide(), torch.randn(2, 4))
+    assert [skip.kind for skip in found] == ["identity", "identity", "parallel"]
+    assert [skip.source for skip in found][:2] == ["input", "input"]
+    assert found[1].branch == ("b#1", "c")
+
+
 def test_several_inputs_that_meet_are_no_skip() -> None:
     net = nn.Bilinear(4, 4, 4)
 

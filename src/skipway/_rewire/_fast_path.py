@@ -25,7 +25,10 @@ def without_fast_path(method: Method, text: str) -> str:
     if not starts or not ends:
         return text  # another version of torch, which has no such twin
     lines = text.splitlines(keepends=True)
-    del lines[starts[0] - 1 : ends[-1]]
+    end = ends[-1]
+    while end < len(lines) and not lines[end].strip():
+        end += 1
+    del lines[starts[0] - 1 : end]
     return "".join(lines)
 
 

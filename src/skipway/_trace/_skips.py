@@ -9,7 +9,7 @@ embedding, a mask, a bias) is no side of a skip.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Literal
@@ -71,8 +71,12 @@ def read_skips(graph: Graph) -> tuple[SkipConnection, ...]:
 def read_joints(graph: Graph) -> tuple[Joint, ...]:
     """Return the same as nodes of the graph, for those who want to change them."""
     live = _from_the_input(graph)
-    found = (_read(graph, node, live) for node in graph.nodes if node.op in _ADDS | _CATS)
-    return tuple(joint for joint in found if joint is not None)
+    found: dict[int, Joint] = {}
+    for node in graph.nodes:
+        joint = _read(graph, node, live) if node.op in _ADDS | _CATS else None
+        if joint is not None:
+            found[node.index] = _beside(graph, joint, found) or joint
+    return tuple(found.values())
 
 
 def branch_of(graph: Graph, joint: Joint) -> tuple[str, ...]:
@@ -140,6 +144,25 @@ def _classified(graph: Graph, node: Node, operands: tuple[int, ...]) -> Joint:
     if kind == "parallel":
         return Joint(node.index, merge, kind, start, (), operands)
     return Joint(node.index, merge, kind, start, (light,), heavy)
+
+
+def _beside(graph: Graph, joint: Joint, found: Mapping[int, Joint]) -> Joint | None:
+    """Return a sum as a further branch beside a skip: `x + f(h) + g(h)` with `h = norm(x)`.
+
+    The ways to `f` and `g` part at `h`, but the skip goes around both of them.
+    """
+    if joint.merge == "cat" or joint.kind not in ("parallel", "projection"):
+        return None
+    operands = (*joint.skipped, *joint.branch)
+    for operand in operands:
+        inner = found.get(operand)
+        others = tuple(each for each in operands if each != operand)
+        residual = inner is not None and inner.kind == "identity" and inner.merge == "add"
+        if not residual or inner is None or inner.start is None:
+            continue
+        if graph.consumers[operand] == (joint.node,) and carried(graph, (inner.start, *others)):
+            return Joint(joint.node, "add", "identity", inner.start, (operand,), others)
+    return None
 
 
 def _joined(
