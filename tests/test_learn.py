@@ -245,3 +245,7 @@ def test_what_the_code_prints_is_shown(folder: Folder) -> None:
     file.write_text(with_updated("    print('here', weight.shape)\n    return weight\n"))
     done = run("learn", "check", cwd=folder.path)
     assert "here torch.Size([4, 3])" in done.stdout
+    file.write_text(
+        with_updated("    float(torch.ones(1, requires_grad=True))\n    return weight\n")
+    )
+    assert run_answer(FIRST, file, seconds=60).printed == ""
