@@ -84,8 +84,6 @@ class Steps:
                 self._take(turn, gradients=closure is None)
             if closure is None:
                 return None
-            turn.closing = True
-            turn.handed.clear()
             wrapped = self._after_first(turn, closure)
             if len(args) > 1:
                 return (args[0], wrapped, *args[2:]), kwargs
@@ -107,11 +105,14 @@ class Steps:
 
         def run() -> Any:
             nonlocal first
-            if first and self.outputs is not None:
+            # Lightning accumulates before the step and computes the last micro-batch inside it;
+            # where nothing was handed in before, what passed before was no part of this step.
+            if first and self.outputs is not None and not turn.handed:
                 self.outputs.drop()
             value = closure()
             if first:
                 first = False
+                turn.closing = True
                 with torch.no_grad():
                     for batch in self._taken[id(turn)][0]:
                         batch.take_gradients()

@@ -1,0 +1,100 @@
+"""Lightning: a callback that watches the layers, and logs through the trainer's own logger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+try:
+    from lightning.pytorch import Callback, LightningModule, Trainer
+except ImportError:
+    from pytorch_lightning import Callback, LightningModule, Trainer
+
+from torch import Tensor
+
+import skipway
+
+
+class WatchLayers(Callback):  # type: ignore[misc, unused-ignore]  # Lightning may be missing
+    """Watch the layers while Lightning trains.
+
+    The numbers of `Watch.scalars()` go to the trainer's loggers, under `prefix`. At the end the
+    report is written where `save` says, and `diagnosis` holds the result.
+
+    Args:
+        every: optimizer steps from one look to the next.
+        outputs: at how many looks once the outputs of the layers are looked at; 0 for never.
+        save: a path that ends in `.html` or `.json`; by default nothing is written.
+        prefix: of the names in the logger.
+        notify: is called with one line for every finding, when it appears; by default it is a
+            `SkipwayWarning`.
+
+    Example:
+        ```python
+        from lightning.pytorch import Trainer
+        from skipway.integrations.lightning import WatchLayers
+
+        trainer = Trainer(max_epochs=3, callbacks=[WatchLayers(save="layers.html")])
+        ```
+    """
+
+    def __init__(
+        self,
+        *,
+        every: int = 10,
+        outputs: int = 10,
+        save: str | Path | None = None,
+        prefix: str = "skipway/",
+        notify: Callable[[str], None] | None = None,
+    ) -> None:
+        super().__init__()
+        self.every, self.outputs, self.save = every, outputs, save
+        self.prefix, self.notify = prefix, notify
+        self.watch: skipway.Watch | None = None
+        self.diagnosis: skipway.Diagnosis | None = None
+        self._stack = ExitStack()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to watch."""
+        self.watch = self._stack.enter_context(
+            skipway.watch(
+                trainer.model, trainer.optimizers, every=self.every, outputs=self.outputs,
+                scaler=getattr(trainer.precision_plugin, "scaler", None), notify=self.notify,
+            )
+        )  # fmt: skip
+
+    def on_before_backward(
+        self, trainer: Trainer, pl_module: LightningModule, loss: Tensor
+    ) -> None:
+        """Hand in the loss."""
+        if self.watch is not None:
+            self.watch.loss(loss)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, *batch: Any, **more: Any
+    ) -> None:
+        """Log the numbers of a step that was looked at."""
+        if self.watch is None or not self.watch.fresh:
+            return
+        numbers = {f"{self.prefix}{name}": each for name, each in self.watch.scalars().items()}
+        for logger in trainer.loggers:
+            logger.log_metrics(numbers, step=trainer.global_step)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Remove every hook, keep the diagnosis, write the report."""
+        self._close(trainer.is_global_zero)
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Do the same when training ends by an exception or Ctrl-C."""
+        self._close(trainer.is_global_zero)
+
+    def _close(self, writes: bool) -> None:
+        self._stack.close()
+        if self.watch is not None and self.watch.step:
+            self.diagnosis = self.watch.diagnosis()
+            if self.save is not None and writes:
+                self.diagnosis.save(self.save)
