@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from skipway import cases, diagnose, read, rewire
+from skipway import Plan, PlannedSkip, cases, diagnose, read, rewire
 from test_diagnose import digits, judge, mlp, of_case, sgd
 from test_diagnose_structures import LongBranches
 
@@ -200,11 +200,19 @@ def test_the_proposed_skips_can_be_asked_about(tmp_path):
     asked = found.what_if(skip=finding.skips)
     assert asked.lost_after < 1 < 15 < found.decades_lost
     assert read(found.save(tmp_path / "found.json")) == found
+
+
+def test_the_skips_inside_of_a_branch_are_made_by_a_plan():
     torch.manual_seed(0)
-    inside = judge(LongBranches(12)).findings[0]
-    assert inside.treatment == "skip"
-    assert inside.skips
-    assert all(end.startswith("branches.") for ends in inside.skips for end in ends)
+    model = LongBranches(12)
+    finding = judge(model).findings[0]
+    assert finding.treatment == "skip"
+    assert all(end.startswith("branches.") for ends in finding.skips for end in ends)
+    assert "plan=plan" in finding.remedy
+    plan = Plan("add", tuple(PlannedSkip(*ends) for ends in finding.skips))
+    rewired = rewire(model, digits()[0], plan=plan).model
+    assert len(judge(rewired).skips) == len(finding.skips) + 2
+    assert "inside of a branch" not in " ".join(each.title for each in judge(rewired).findings)
 
 
 def test_where_nothing_is_to_do_no_number_is_given():

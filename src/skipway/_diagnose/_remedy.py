@@ -180,11 +180,20 @@ def _skips(finding: Finding, facts: Facts) -> Finding:
     text += f" and so on to {code(last[1])}" if len(places) > 1 else ""
     found = _more(
         finding,
-        f"{text[0].upper()}{text[1:]}; `skipway.rewire(model, inputs, diagnosis=diagnosis)` makes "
-        "them.",
+        f"{text[0].upper()}{text[1:]}; {_made(plain=not facts.branches)}.",
         skips=float(len(places)),
     )
     return replace(found, skips=places)
+
+
+def _made(plain: bool) -> str:
+    """Say what makes the skips: in a network that has some, `rewire` chooses for itself."""
+    if plain:
+        return "`skipway.rewire(model, inputs, diagnosis=diagnosis)` makes them"
+    return (
+        '`skipway.rewire(model, inputs, plan=plan)` makes them, with `plan = skipway.Plan("add", '
+        "tuple(skipway.PlannedSkip(*ends) for ends in finding.skips))`"
+    )
 
 
 _BY_TREATMENT: Mapping[str, tuple[Callable[[Finding, Facts], Finding], ...]] = {
