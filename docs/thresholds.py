@@ -97,10 +97,14 @@ def _draw(panel: Axes, threshold: Threshold, rows: list[Row]) -> None:
     panel.set_xlim(threshold.low - margin, threshold.high + margin)
     panel.set_ylim(-0.6, 1.6)
     panel.set_yticks([0, 1], [threshold.cause, "trains"])
-    panel.set_title(f"{threshold.words}: {threshold.value:.2g}", fontsize=9, loc="left")
+    panel.set_title(f"{threshold.words}: {_number(threshold.value)}", fontsize=9, loc="left")
     panel.tick_params(labelsize=8)
     for side in ("top", "right", "left"):
         panel.spines[side].set_visible(False)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 2 else f"{value:.2g}"
 
 
 def _clipped(text: str, threshold: Threshold) -> float | None:
