@@ -77,7 +77,11 @@ def sums_of(
     from skipway._trace import observe, read_joints, read_skips
 
     graph = observe(model, inputs)
-    numbers = [node.index for node in graph.nodes if node.op == "add"]
+    live: set[int] = set()
+    for node in graph.nodes:
+        if node.op == "input" or live & set(node.inputs):
+            live.add(node.index)
+    numbers = [node.index for node in graph.nodes if node.op == "add" and node.index in live]
     skipped: dict[int, int] = {}
     for joint, fact in zip(read_joints(graph), read_skips(graph), strict=True):
         if (
