@@ -491,6 +491,21 @@ class Total(nn.Module):
         return total  # type: ignore[return-value]  # a tensor by now
 
 
+class Turning(nn.Module):
+    """A loop whose sum has the skip on the left in one round and on the right in the next."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for number, layer in enumerate(self.layers):
+            y = torch.tanh(layer(x))
+            a, b = (x, y) if number else (y, x)
+            x = a + b
+        return x
+
+
 class Mixed(Helper):
     """A sum before a loop and one behind it."""
 
@@ -511,7 +526,7 @@ WRITTEN = {
     "in place": (InPlace, 1, 1), "comprehension": (Comprehension, 2, 2),
     "summed": (Summed, 1, 1), "inherited": (Inherited, 1, 1),
     "conditional": (Conditional, 1, 1), "around": (_around(), 1, 1), "again": (Again, 6, 2),
-    "mixed": (Mixed, 4, 4), "total": (Total, 2, 2),
+    "mixed": (Mixed, 4, 4), "total": (Total, 2, 2), "turning": (Turning, 2, 2),
 }  # fmt: skip
 
 
@@ -559,6 +574,18 @@ def test_each_pass_of_a_loop_has_its_own_gate() -> None:
         expected = next(waiting) * attention(expected) + expected
         expected = expected + next(waiting) * F.relu(feed(expected))
     torch.testing.assert_close(rewired(x), expected)
+
+
+def test_the_gate_is_on_the_branch_in_every_round() -> None:
+    model, x = Turning(), torch.randn(3, 4)
+    rewired = reconnect(model, x).model
+    assert rewired is not None
+    first, second = parts_of(rewired)
+    with torch.no_grad():
+        first.weight.fill_(0.5)  # type: ignore[operator, union-attr]
+        second.weight.fill_(-2.0)  # type: ignore[operator, union-attr]
+    one = x + 0.5 * torch.tanh(model.layers[0](x))
+    torch.testing.assert_close(rewired(x), one - 2 * torch.tanh(model.layers[1](one)))
 
 
 def test_a_class_whose_text_is_not_there_is_read_by_its_trace() -> None:

@@ -99,7 +99,7 @@ class TextScope:
         own: list[Named] = [
             (s, n) for s, n in zip(sums, names, strict=True) if _site(s).code is code
         ]
-        _check_rounds([_site(each) for each, _ in own])
+        _check_rounds([each for each, _ in own])
         nodes = [method.sum_at(_site(each)) for each, _ in own]
         looped = len({id(node) for node in nodes}) < len(nodes)
         inserts = self._entries(method, own, nodes)
@@ -166,14 +166,18 @@ def _site(each: ExistingSum | StreamSum) -> Site:
     return each.site
 
 
-def _check_rounds(sites: Sequence[Site]) -> None:
-    """See that every round of a loop has a sum that changes: one text serves them all.
+def _check_rounds(sums: Sequence[ExistingSum | StreamSum]) -> None:
+    """See that a sum is the same in every round of a loop: one text serves them all.
 
     Raises:
-        UnreadableError: one has not: `total = 0` is no tensor yet, or a plan leaves it out.
+        UnreadableError: it is not: `total = 0` is no tensor yet, a plan leaves a round out, or
+            one round skips the left side and another the right one.
     """
-    if any(count != site.hits for site, count in Counter(sites).items()):
+    counts = Counter(_site(each) for each in sums)
+    if any(count != site.hits for site, count in counts.items()):
         raise UnreadableError("its sum changes in some rounds of a loop and not in others")
+    if len({(_site(each), each.skip) for each in sums}) > len(counts):
+        raise UnreadableError("its sum skips one side in some rounds of a loop, then the other")
 
 
 def _dropped(rewrites: Sequence[Rewrite]) -> set[str]:
