@@ -7,11 +7,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import torch
 from torch import nn
 
 from .._trace import Graph
-from .._trace._numbers_at import norm
 from .._trace._probe import Probe
 from . import _thresholds as limit
 from ._facts import Facts
@@ -50,7 +48,7 @@ def with_faults(
         facts,
         unfit=tuple(name for name, each in weights.items() if not math.isfinite(each.norm)),
         non_finite=_non_finite(seen),
-        bad_gradient=_bad_gradient(seen),
+        bad_gradient=_bad_gradient(seen, weights),
         cut=_cut(seen),
         cut_off=_cut_off(seen, own, weights),
         frozen=tuple(n for n, p in own.items() if not weights[p].requires_grad),
@@ -117,14 +115,11 @@ def _non_finite(seen: Probe) -> str | None:
     return f"{place}, behind {code(_layer_before(seen.graph, node.index))}"
 
 
-def _bad_gradient(seen: Probe) -> str | None:
+def _bad_gradient(seen: Probe, weights: Mapping[str, Weight]) -> str | None:
     bad = [name for name, unit in seen.units.items() if not math.isfinite(unit.gradient)]
     if bad:
         return bad[-1]
-    for name, gradient in seen.gradients.items():
-        if gradient is not None and not bool(torch.isfinite(norm(gradient))):
-            return name
-    return None
+    return next((name for name, each in weights.items() if not math.isfinite(each.gradient)), None)
 
 
 def _cut(seen: Probe) -> str | None:
