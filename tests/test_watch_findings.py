@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import skipway
+from skipway import cases
 from skipway._errors import LossError, ModelError, SkipwayWarning
 from skipway._results import Diagnosis, read
 from watched import batch, net
@@ -111,6 +112,35 @@ def test_a_gradient_that_vanishes_is_said_at_the_first_steps(activation) -> None
     assert diagnosis.treatment == "skip"
     assert diagnosis.layers[0].state in ("dying", "still")
     assert diagnosis.layers[-1].state == "arrives"
+
+
+def test_units_that_are_off_are_told_from_a_gradient_that_vanished() -> None:
+    model = deep(nn.ReLU, depth=4)
+    for layer in model[2:6:2]:
+        nn.init.constant_(layer.bias, -20.0)
+    said, diagnosis = found(model, sgd(model, 0.1), steps=40)
+    assert any("switched off for nearly all samples" in line for line in said)
+    assert diagnosis.cause == "dead-units"
+    assert diagnosis.treatment == "initialisation"
+    assert "4" in diagnosis.findings[0].layers
+    model = deep(nn.Sigmoid, depth=80)  # its first layers get a gradient of exactly nothing
+    said, diagnosis = found(model, sgd(model, 0.1), steps=20)
+    assert diagnosis.cause == "vanishing"
+    assert diagnosis.layers[0].with_gradient == 0
+
+
+def test_a_network_that_is_frozen_whole_is_said_to_be() -> None:
+    model = net()
+    free = nn.Parameter(torch.zeros(3))
+    model.requires_grad_(False)
+    optimizer = torch.optim.SGD([*model.parameters(), free], lr=0.1)
+    with skipway.watch(model, optimizer, every=1) as seen:
+        for _ in range(3):
+            optimizer.zero_grad()
+            x, y = batch()
+            seen.loss(F.cross_entropy(model(x) + free, y)).backward()
+            optimizer.step()
+    assert seen.diagnosis().cause == "frozen"
 
 
 def test_values_that_are_not_finite_are_said_at_once() -> None:
@@ -219,6 +249,30 @@ def test_a_finding_is_a_warning_of_its_own_category() -> None:
     assert {each.category for each in caught} == {SkipwayWarning}
     assert any("0 and" in str(each.message) for each in caught)
     assert issubclass(skipway.SkipwayWarning, UserWarning)
+
+
+CASES = {
+    "plain-mlp": "vanishing", "plain-cnn": "vanishing", "tanh-mlp": "vanishing",
+    "sigmoid-mlp": "vanishing", "plain-rnn": "vanishing", "healthy-mlp": "healthy",
+    "dead-relu": "dead-units", "tiny-learning-rate": "lr-too-small",
+    "huge-learning-rate": "lr-too-large", "bf16-updates": "precision", "frozen": "frozen",
+    "detached": "detached", "solved": "healthy",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", cases.names())
+def test_training_on_a_built_in_case_shows_its_cause(name: str) -> None:
+    case = cases.load(name)
+    torch.manual_seed(0)
+    model = case.model()
+    optimizer = case.make_optimizer(model.parameters())
+    steps = 8 if name == "plain-cnn" else 80
+    with skipway.watch(model, optimizer, every=4, outputs=3, notify=len) as seen:
+        for step in range(steps):
+            optimizer.zero_grad()
+            seen.loss(case.evaluate_loss(model, case.batch(step))).backward()
+            optimizer.step()
+    assert seen.diagnosis().cause == CASES[name]
 
 
 # What it gives

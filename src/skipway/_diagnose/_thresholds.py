@@ -110,6 +110,11 @@ CARRIED_OVER = 0.98
 LASTING = 3
 # A training with a warm-up has begun after this many looks at least.
 BEGUN = 10
+# Share of a layer's weights with a gradient where SILENT of the units on both of its sides are off.
+ALIVE = (1 - SILENT) ** 2
+# Signal times gradient below this has vanished: a gradient of weights is about as large, and
+# float32 holds nothing below 10^-45.
+UNDERFLOW = 1e-25
 # The loss over the one it began with: more is a training that has come apart.
 APART = 10.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -48,12 +49,14 @@ class Watch:
         self._history = History(layers.owned)
         names = self._history.names
         self._learns = [
-            any(each.parameter.requires_grad for each in self._own(name))
+            any(each.requires_grad for each in self._main(name))
             and any(name in turn.layers for turn in turns)
             for name in names
         ]
         narrow = [self._own(name)[0].parameter.dtype.itemsize == 2 for name in names]
-        self._judge = Judge(self._history, np.asarray(narrow), np.asarray(self._learns))
+        sizes = [math.inf if self._sparse(name) else self._size(name) for name in names]
+        learns = np.asarray(self._learns)
+        self._judge = Judge(self._history, np.asarray(narrow), learns, np.asarray(sizes, float))
         self._last = 0
         self._held: dict[int, list[int]] = {}
 
@@ -129,10 +132,15 @@ class Watch:
             notes=self._notes(),
         )
 
-    def _size(self, name: str) -> int:
+    def _main(self, name: str) -> list[nn.Parameter]:
         own = [each.parameter for each in self._own(name)]
-        wide = [each for each in own if each.dim() > 1] or own
-        return sum(each.numel() for each in wide)
+        return [each for each in own if each.dim() > 1] or own
+
+    def _size(self, name: str) -> int:
+        return sum(each.numel() for each in self._main(name))
+
+    def _sparse(self, name: str) -> bool:
+        return isinstance(self._layers.modules.get(name), (nn.Embedding, nn.EmbeddingBag))
 
     def _notes(self) -> list[str]:
         found = []

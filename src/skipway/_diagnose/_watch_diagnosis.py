@@ -14,7 +14,7 @@ from . import _thresholds as limit
 from ._watch_history import ByLayer, History, Numbers
 from ._watch_spells import Spell
 from ._watch_words import KINDS, event, finding, place_of, quoted
-from ._words import plural
+from ._words import listed, plural
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ def diagnosis(history: History, spells: Sequence[Spell], setting: Setting) -> Di
         each for each, spell in findings if spell.until is None or each.cause == "lr-too-large"
     ]
     main = lasting[0] if lasting else _well(history)
+    if _still(layers) and not lasting:
+        main = _frozen(layers)
     others = [each for each, _ in findings if each is not main]
     loss = history.loss if history.loss is not None else math.nan
     rates = [step.rate for step in history.steps]
@@ -105,6 +107,27 @@ def _well(history: History) -> Finding:
     )
 
 
+def _still(layers: Sequence[LayerReading]) -> bool:
+    """Tell whether the last layer and most of all weights cannot move."""
+    still = sum(layer.weights for layer in layers if not layer.trainable)
+    return not layers[-1].trainable and still > sum(layer.weights for layer in layers) / 2
+
+
+def _frozen(layers: Sequence[LayerReading]) -> Finding:
+    names = tuple(layer.name for layer in layers if not layer.trainable)
+    return Finding(
+        cause="frozen",
+        title="Weights cannot move",
+        place=f"{listed(names)}: {count(len(names))} of {plural(len(layers), 'layer')}.",
+        evidence="Their weights require no gradient, or no optimizer holds them; the last layer's "
+        "are among them.",
+        layers=names,
+        remedy="Call requires_grad_(True) on the layers that should learn, the last one first.",
+        sure="Certain.",
+        treatment="unfreeze",
+    )
+
+
 def _solved(history: History) -> bool:
     first, last = history.first_loss, history.loss
     return bool(first and last is not None and 0 <= last < limit.SOLVED * first)
@@ -124,6 +147,8 @@ def _loss_words(history: History) -> str:
 def _headline(main: Finding, sick: bool) -> str:
     if sick:
         return f"{main.title}."
+    if main.cause == "frozen":
+        return "The weights that should learn are frozen."
     return "There is little left to learn." if main.cause == "solved" else "The layers learn."
 
 

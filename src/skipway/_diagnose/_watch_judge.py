@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .._trace._watch_sums import ABSENT
 from .._trace._watch_turn import Step
 from . import _thresholds as limit
-from ._watch_history import ByLayer, History
+from ._watch_history import ByLayer, History, Numbers
 from ._watch_spells import Spell, Spells
 
 Mask = NDArray[np.bool_]
@@ -26,13 +26,16 @@ class Judge:
         history: of the numbers.
         narrow: by layer, whether its weights have 16 bits.
         learns: by layer, whether a weight of it requires a gradient and an optimizer holds it.
+        sizes: by layer, how many numbers its weight holds; infinite where it is usual that most
+            of them get no gradient (an embedding).
     """
 
-    def __init__(self, history: History, narrow: Mask, learns: Mask) -> None:
-        self.history, self.narrow, self.learns = history, narrow, learns
+    def __init__(self, history: History, narrow: Mask, learns: Mask, sizes: Numbers) -> None:
+        self.history, self.narrow, self.learns, self.sizes = history, narrow, learns, sizes
         self.spells = Spells(len(history.names))
         self.order: Sequence[str] = ()
         kept = limit.BEGUN + 1
+        self._fast_since: int | None = None
         self._progress: deque[float] = deque(maxlen=kept)
         self._rates: deque[float] = deque(maxlen=kept)
         self._losses: deque[float] = deque(maxlen=kept)
@@ -79,11 +82,29 @@ class Judge:
         with_gradient = np.maximum(layers.with_gradient, 1)
         lost = self.narrow & (layers.lost >= limit.LOST * with_gradient) & (layers.step > 0)
         found += follow("rounded", step.number, looked, lost)
+        found += follow("dead", step.number, looked, self._dead(layers))
         epsilon = layers.epsilon > limit.EPSILON_SHARE * with_gradient
         progress = self.history.share()
         if progress is not None and progress >= limit.TOO_SLOW:
             epsilon[:] = False  # the steps are whole, whatever sets their size
         return found + follow("epsilon", step.number, looked, epsilon)
+
+    def _dead(self, layers: ByLayer) -> Mask:
+        """Return the layers whose units are off for the whole batch, though a gradient arrives.
+
+        A weight gets a gradient where both units that it joins are on for some sample. What has
+        vanished on its way is exactly zero too in the end, but then next to nothing arrives
+        behind it.
+        """
+        few = layers.with_gradient <= limit.ALIVE * self.sizes
+        few &= np.isfinite(self.sizes) & ~np.isnan(layers.gradient)
+        if few.any():
+            passed = self.history.passed
+            order = [name for name in self.order if name in passed]
+            matters = [passed[name].output * passed[name].gradient for name in order]
+            behind = dict(zip(order, matters[1:], strict=False))
+            few &= [behind.get(name, 0.0) > limit.UNDERFLOW for name in self.history.names]
+        return few
 
     def _outputs(self, step: Step) -> list[Spell]:
         profile = self.history.profile(self.order)
@@ -127,7 +148,14 @@ class Judge:
         recent = latest[len(latest) // 2]
         stuck = recent >= limit.STUCK * first and len(self._losses) > limit.LASTING
         apart = recent > limit.APART * first
-        found += one("overshooting", number, apart or (stuck and share > limit.FAST))
+        if share <= limit.FAST:
+            self._fast_since = None
+        elif self._fast_since is None:
+            self._fast_since = number
+        shot = one("overshooting", number, apart or (stuck and share > limit.FAST))
+        for spell in shot:
+            spell.step = min(spell.step, self._fast_since or spell.step)
+        found += shot
         return found + one("slow", number, self._slow(stuck))
 
     def _slow(self, stuck: bool) -> bool:

@@ -74,6 +74,16 @@ KINDS: dict[str, Kind] = {
         "requires_grad_(False) if it is meant.",
         "reattach",
     ),
+    "dead": Kind(
+        "dead-units",
+        "is switched off for nearly all samples",
+        "Units are switched off for every sample",
+        f"At least {100 * (1 - limit.ALIVE):.0f} % of these weights get no gradient from any "
+        "sample of the batch, though it arrives behind them: their units are off.",
+        "Start the biases at zero and the weights after He et al. (kaiming_normal_); if units die "
+        "while training, lower the learning rate or use a leaky activation.",
+        "initialisation",
+    ),
     "dying": Kind(
         "vanishing",
         "hardly gets any gradient",
@@ -172,6 +182,7 @@ def _verb(says: str, more: int) -> str:
     plurals = {
         "holds or gets": "hold or get",
         "gets": "get",
+        "is switched": "are switched",
         "hardly gets": "hardly get",
         "explodes: its output matters": "explode: their outputs matter",
         "loses most of its": "lose most of their",
