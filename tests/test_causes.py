@@ -18,6 +18,7 @@ import torch
 from causes import held_out, labels, patients
 from causes._patient import CAUSE, Patient, rescaled, start
 from skipway import Diagnosis, diagnose
+from skipway._diagnose._step import take_step
 from skipway._results import CAUSES
 
 EVERYONE = patients() | held_out()
@@ -109,6 +110,38 @@ def test_the_scale_of_the_loss_changes_no_verdict(name):
         scaled = diagnosis(name, factor)
         assert scaled.cause == plain.cause, f"{factor:g} times the loss: {scaled.summary}"
         assert scaled.treatment == plain.treatment
+
+
+@pytest.mark.parametrize(
+    ("make", "share"),
+    [
+        (lambda p: torch.optim.Adam(p, 1e-2, weight_decay=0.5), lambda w, g: (0.5 * w, g)),
+        (lambda p: torch.optim.RMSprop(p, 1e-2, weight_decay=0.5), lambda w, g: (0.5 * w, g)),
+        # Decoupled, or plain: what counts is the step itself.
+        (lambda p: torch.optim.SGD(p, 1e-2, weight_decay=0.5), lambda w, g: (5e-3 * w, 1e-2 * g)),
+        (lambda p: torch.optim.AdamW(p, 1e-2, weight_decay=0.5),
+         lambda w, g: (5e-3 * w, 1e-2 * g.sign())),
+    ],
+    ids=["adam", "rmsprop", "sgd", "adamw"],
+)  # fmt: skip
+def test_decay_is_weighed_against_the_gradient_where_the_step_hides_it(make, share):
+    layer = torch.nn.Linear(6, 3, bias=False)
+    gradient = torch.randn(3, 6)
+    moves, _ = take_step(layer, make(layer.parameters()), {"weight": gradient})
+    decay, plain = share(layer.weight.detach().double(), gradient.double())
+    assert moves["weight"].decay == pytest.approx(decay.norm().item(), rel=1e-4)
+    assert moves["weight"].plain == pytest.approx(plain.norm().item(), rel=1e-4)
+
+
+def test_forgotten_steps_and_frozen_layers_read_as_what_they_are():
+    found = diagnosis("lstm-forgets-the-beginning")
+    assert [each.title for each in found.findings] == [
+        "A whole way is open", "The first steps of time are forgotten",
+    ]  # fmt: skip
+    assert found.findings[1].treatment == "none"
+    held = diagnosis("head-frozen-at-a-small-start").findings[0]
+    assert held.layers == ("head",)
+    assert "with everything free to learn, to" in held.evidence
 
 
 def test_a_patient_is_what_its_settings_say():

@@ -15,6 +15,7 @@ from skipway import Case
 
 from . import _data as data
 from . import _networks as networks
+from . import _sequences as sequences
 from ._patient import problem
 
 _OF_THE_PROBLEM = set(inspect.signature(problem).parameters)
@@ -50,18 +51,18 @@ def resnet(**settings: Any) -> Case:
 
 def recurrent(*, length: int = 24, told: int = -1, **settings: Any) -> Case:
     """One class out of four, told at one step of a noisy sequence."""
-    return _case(networks.Steps, data.memory(length, told), settings)
+    return _case(sequences.Steps, data.memory(length, told), settings)
 
 
 def transformer(**settings: Any) -> Case:
     """Which of four tokens occurs in a sequence; with `outputs=0` the next token."""
     pairs = data.tokens() if settings.get("outputs", 4) else data.text()
-    return _case(networks.Transformer, pairs, {"optimizer": "adam", "rate": 3e-3, **settings})
+    return _case(sequences.Transformer, pairs, {"optimizer": "adam", "rate": 3e-3, **settings})
 
 
 def bag(**settings: Any) -> Case:
     """Which of four tokens occurs in a sequence, by the mean of embeddings."""
-    return _case(networks.Bag, data.tokens(), settings)
+    return _case(sequences.Bag, data.tokens(), settings)
 
 
 def unet(**settings: Any) -> Case:

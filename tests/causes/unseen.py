@@ -18,7 +18,8 @@ from skipway import Case
 
 from . import _data as data
 from ._families import bag, convolutions, mlp, recurrent, regression, transformer
-from ._patient import Patient, Scaled, Stepper
+from ._optimizers import Stepper
+from ._patient import Patient, Scaled
 
 
 class Selu(nn.Module):

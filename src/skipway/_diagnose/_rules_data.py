@@ -86,14 +86,16 @@ def solved(facts: Facts) -> Judgement | None:
 
 def healthy(facts: Facts) -> Judgement:
     """Nothing was found."""
-    low = min(facts.reached or facts.layers, key=lambda layer: layer.elasticity)
+    aside = {layer.name for layer in facts.dying}  # beside the way that is whole
+    living = [layer for layer in facts.reached or facts.layers if layer.name not in aside]
+    low = min(living or facts.layers, key=lambda layer: layer.elasticity)
     evidence = f"The lowest elasticity is {prose(low.elasticity)}, at {code(low.name)}."
     if facts.step is not None:
         evidence += f" One step takes {prose(facts.step.progress)} of the loss away."
     return Judgement(
         Finding(
             cause="healthy",
-            title="The gradient arrives everywhere",
+            title="The gradient arrives everywhere" if not aside else "A whole way is open",
             place="The whole network.",
             evidence=evidence,
             remedy="None.",
@@ -104,8 +106,9 @@ def healthy(facts: Facts) -> Judgement:
             treatment="none",
         ),
         headline="The gradient arrives.",
-        summary=f"Every layer has a say in the loss. At the weakest, {code(low.name)}, a change "
-        f"of the signal by 100 % would change the loss by {percent(low.elasticity)}. "
+        summary=("Every layer has" if not aside else "The layers that are needed have")
+        + f" a say in the loss. At the weakest, {code(low.name)}, a change of the signal by 100 % "
+        f"would change the loss by {percent(low.elasticity)}. "
         + (
             "Nothing that was looked for stands in the way."
             if facts.step is not None

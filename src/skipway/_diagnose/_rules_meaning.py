@@ -105,8 +105,7 @@ def frozen(facts: Facts) -> Judgement | None:
         headline="The weights that should learn are frozen.",
         summary=f"{count(fixed)} of {count(weights)} weights cannot move, those of "
         + (f"the last layer, {code(names[-1])}," if head_still else f"{code(names[-1])}")
-        + f" among them. {_why(facts)} What is left cannot learn the task."
-        + _held_back_words(facts),
+        + f" among them. {_why(facts)} What is left cannot learn the task.",
         place=names[-1],
         main=main,
     )
@@ -145,12 +144,18 @@ def _frozen_finding(
         title="Weights cannot move" if main else "Some layers are frozen",
         place=f"{span(names, len(facts.layers))}.",
         evidence=f"{count(fixed)} of {count(weights)} weights ({percent(fixed / weights)}) stay "
-        f"as they are. {_why(facts)}",
+        f"as they are. {_why(facts)}{_held_back_words(facts)}",
         remedy=remedy if main else f"None if it is meant, as in fine-tuning. Otherwise: {remedy}",
-        sure="Certain." if main else "Certain that they stay; whether it is meant only you know.",
+        sure=_frozen_sure(facts, main),
         treatment="optimizer" if facts.unheld and not facts.frozen else "unfreeze",
         layers=names,
     )
+
+
+def _frozen_sure(facts: Facts, main: bool) -> str:
+    if not main:
+        return "Certain that they stay; whether it is meant only you know."
+    return "Certain. Tried on a copy." if _held_back(facts) else "Certain."
 
 
 def _why(facts: Facts) -> str:

@@ -99,9 +99,9 @@ def collapsed_signal(facts: Facts) -> Judgement | None:
             cause="collapsed-signal",
             title="All inputs look the same to the deep layers",
             place=f"From {code(first.name)} on.",
-            evidence=f"{same} {prose(start.signal)} of the signal at {code(start.name)}, "
-            f"{prose(first.signal)} at {code(first.name)} and {prose(facts.arriving)} in what "
-            f"{code(facts.layers[-1].name)} reads.",
+            evidence=f"{same} {prose(start.signal)} of the signal at {code(start.name)}"
+            + (f", {prose(first.signal)} at {code(first.name)}" if first is not start else "")
+            + f" and {prose(facts.arriving)} in what {code(facts.layers[-1].name)} reads.",
             remedy="Normalise the inputs, and start biases at zero, so that what the samples "
             "share does not outweigh what tells them apart.",
             sure=f"Certain that it happens in this batch of {count(facts.batch)}.",
