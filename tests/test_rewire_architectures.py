@@ -415,3 +415,27 @@ def test_a_skip_across_a_layer_that_is_not_there_is_told() -> None:
     net, x = OneCall(nn.GRU), torch.randn(2, 5, 3)
     with pytest.raises(RewireError, match="more than one layer"):
         rewire(net, x, plan=Plan("add", (PlannedSkip("rnn[0]", "rnn[2]"),)))
+
+
+def test_a_stage_that_goes_on_beyond_a_skip_of_its_own_is_no_end() -> None:
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = nn.Sequential(nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 6))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + self.body(x)
+
+    def pair() -> nn.Module:
+        return nn.Sequential(nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 6))
+
+    stage = nn.Sequential(pair(), Residual(), pair())
+    net, x = nn.Sequential(nn.Linear(4, 6), stage, nn.Linear(6, 2)), torch.randn(3, 4)
+    rewiring = rewire(net, x)
+    # Around the two pairs, and not around the stage as a whole.
+    y = net[0](x)
+    y = y + stage[0](y)
+    y = stage[1](y)
+    expected = net[2](y + stage[2](y))
+    assert rewiring.model is not None
+    torch.testing.assert_close(rewiring.model(x), expected)

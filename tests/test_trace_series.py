@@ -97,3 +97,25 @@ def test_a_branch_is_a_series_of_its_own_and_its_skip_is_seen() -> None:
     assert skipped == [(0, False), (1, False), (2, True), (1, False)]
     long = [stage.skipped for stage in series(observe(UNet(), torch.randn(1, 1, 8, 8)))[0]]
     assert long == [False, False, False, True, False]
+
+
+class Excited(torch.nn.Module):
+    """An inverted residual: three layers in series, and a gate of two."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up, self.middle, self.down = (torch.nn.Linear(4, 4) for _ in range(3))
+        self.squeeze, self.excite = torch.nn.Linear(4, 2), torch.nn.Linear(2, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.middle(torch.relu(self.up(x)))
+        y = y * torch.sigmoid(self.excite(torch.relu(self.squeeze(y))))
+        return x + self.down(y)
+
+
+def test_a_gate_is_no_layer_of_the_stream() -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(4, 4), Excited(), torch.nn.Linear(4, 2))
+    stages = series(observe(net, torch.randn(2, 4)))[0]
+    assert [(stage.layers, stage.skipped) for stage in stages] == [
+        (0, False), (1, False), (3, True), (1, False)
+    ]  # fmt: skip

@@ -77,9 +77,15 @@ def _ends_in_sight(
     if destination is not None and destination.child:
         inside = [p for p in callers(graph, last) if destination.child.startswith(f"{p}.")]
         entry = input_of(graph, inside[-1]) if inside and inside[-1] != scope else None
-        if entry is not None and entry.name == first.name:
+        if entry is not None and entry.name == first.name and _is_of(graph, entry, skip):
             return entry, replace(destination, scope=inside[-1])
     return outermost(graph, scope, first, skip.source_shape), destination
+
+
+def _is_of(graph: Graph, entry: Place, skip: PlannedSkip) -> bool:
+    """Tell whether what comes into a block is what the plan taps: it may be pooled on the way."""
+    shape = skip.source_shape[1:]
+    return not shape or graph.nodes[entry.node].shape[1:] == shape
 
 
 def unit_of(graph: Graph, name: str) -> Unit:

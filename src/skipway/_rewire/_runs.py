@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .._trace import Graph, Stage, Unit, layers_at, series
 
-# A branch of an existing skip with this few weight layers needs none inside.
+# A branch of an existing skip with this few weight layers in series needs none inside.
 _SHORT_BRANCH = 4
 # So many weight layers of a module, or of branches that run beside each other, are one step.
 STEP = 3
@@ -38,7 +38,7 @@ def runs_of(graph: Graph) -> list[tuple[Point, ...]]:
     """
     every = series(graph)
     covered = {
-        index for run in every for stage in run if _is_short(graph, stage) for index in stage.inside
+        index for run in every for stage in run if _is_short(stage) for index in stage.inside
     }
     found = [
         points
@@ -50,10 +50,8 @@ def runs_of(graph: Graph) -> list[tuple[Point, ...]]:
     return sorted(found, key=lambda points: points[0].node)
 
 
-def _is_short(graph: Graph, stage: Stage) -> bool:
-    if not stage.skipped:
-        return stage.layers <= STEP
-    return sum(graph.unit_at(index) is not None for index in stage.inside) <= _SHORT_BRANCH
+def _is_short(stage: Stage) -> bool:
+    return stage.layers <= (_SHORT_BRANCH if stage.skipped else STEP)
 
 
 def _parts(run: Sequence[Stage]) -> Iterator[list[Stage]]:

@@ -47,6 +47,9 @@ def _place(graph: Graph, scope: str, group: Sequence[Point], block: int) -> Plac
     last = group[-1]
     child, call = step_of(graph, scope, last.unit)
     if child:
+        shared = graph.calls.get(child, 0) > 1
+        if not shared and graph.units_in[child][-1] != last.unit:
+            return None  # more layers follow in it, beyond a skip that it has already
         place = output_of(graph, scope, child, call, last.unit)
     else:
         place = product_of(graph, scope, last.unit)

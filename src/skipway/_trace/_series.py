@@ -75,11 +75,12 @@ def _stage(graph: Graph, near: Dominators, before: int, node: int) -> Stage:
         if sources:
             layer = layers_at(graph, index)
             fewest[index] = min(fewest[s] for s in sources) + layer
-            most[index] = max(most[s] for s in sources) + layer
+            if graph.nodes[index].op == "mul":
+                # A gate (squeeze and excitation): what it multiplies is the stream, and goes on.
+                most[index] = most[min(sources, key=lambda s: fewest[s])] + layer
+            else:
+                most[index] = max(most[s] for s in sources) + layer
     least, longest = fewest[node] - own, most[node] - own
-    if graph.nodes[node].op == "mul" and least == 0:
-        # A gate (squeeze and excitation): what it multiplies is the stream, and goes on.
-        return Stage(node, own, inside=inside)
     allowed = int(graph.nodes[node].op in _ADDS)
     skipped = least <= allowed < longest or least == 0 < longest
     return Stage(node, most[node], skipped, inside)
