@@ -142,9 +142,9 @@ SGD, ADAM = torch.optim.SGD, torch.optim.Adam
 SICK = {
     "mlp-30 tanh": Sick(lambda: MLP(torch.tanh), (64,), SGD, 0.1, 8),
     "mlp-30 relu": Sick(lambda: MLP(torch.relu), (64,), SGD, 0.03, 12),
-    "mlp-30 sigmoid": Sick(lambda: MLP(torch.sigmoid), (64,), SGD, 0.15, 22),
-    "conv-40": Sick(lambda: Convolutions(False), (1, 8, 8), SGD, 0.03, 8),
-    "conv-40 bn": Sick(lambda: Convolutions(True), (1, 8, 8), SGD, 0.03, 4),
+    "mlp-30 sigmoid": Sick(lambda: MLP(torch.sigmoid), (64,), SGD, 0.2, 22, (1.0, 0.5)),
+    "conv-40": Sick(lambda: Convolutions(False), (1, 8, 8), SGD, 0.03, 14),
+    "conv-40 bn": Sick(lambda: Convolutions(True), (1, 8, 8), SGD, 0.03, 6),
     "transformer-12 cut": Sick(Transformer, (8, 8), ADAM, 0.001, 5),
     "unrolled-100": Sick(Unrolled, (8, 8), ADAM, 0.003, 18, (1.0, 0.1)),
 }
