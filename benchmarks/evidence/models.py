@@ -104,7 +104,10 @@ def main() -> None:
         _import_once()
         for part, field in PARTS.items():
             rows = _rows()
-            wanted = [n for n in names() if n in asked.again or _is_open(rows.get(n), field)]
+            blank = {n: {**rows[n], field: ""} if n in rows else None for n in asked.again}
+            wanted = [n for n in names() if _is_open(blank.get(n, rows.get(n)), field)]
+            if part == "rule":
+                wanted += [n for n in asked.again if n not in wanted]
             _run(part, wanted)
 
 
@@ -601,8 +604,8 @@ def _clipped(words: str | None) -> str:
 # The quick questions come first; the field says whether one was asked already.
 PARTS = {
     "rule": "traced",
-    "rule compiles": "rule: compile",
     "added": "skips added",
+    "rule compiles": "rule: compile",
     "added compiles": "added: compile",
 }
 QUESTIONS = {
