@@ -44,13 +44,11 @@ def main(rounds: int) -> None:
     result: dict[str, Any] = {**machine("torchvision"), "rounds": rounds}
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        result[f"threads: {threads}"] = {
-            "perceptron 20 x 64, batch 64, SGD": measured(perceptron, sgd, 100, rounds),
-            "perceptron 20 x 64, batch 64, Adam": measured(perceptron, adam, 100, rounds),
-            "resnet18, 8 x 3 x 64 x 64, SGD": measured(resnet, sgd, 10, max(3, rounds // 2)),
-        }
-    result["load after"] = round(os.getloadavg()[0], 2)
-    write(__file__, result)
+        for name, network, optimizer, steps in CASES:
+            measures = measured(network, optimizer, steps, rounds if steps > 10 else rounds // 2)
+            result[f"{name}, threads: {threads}"] = measures
+            result["load after"] = round(os.getloadavg()[0], 2)
+            write(__file__, result)  # what is known so far, lest a long run is lost
 
 
 def perceptron() -> tuple[nn.Module, Tensor, Tensor]:
@@ -198,6 +196,13 @@ VARIANTS: dict[str, Start] = {
     "histograms (mimic of wandb)": histograms,
     "norms, updates, distances (mimic of Cockpit)": quantities,
 }
+
+
+CASES = (
+    ("perceptron 20 x 64, batch 64, SGD", perceptron, sgd, 100),
+    ("perceptron 20 x 64, batch 64, Adam", perceptron, adam, 100),
+    ("resnet18, 8 x 3 x 64 x 64, SGD", resnet, sgd, 10),
+)
 
 
 if __name__ == "__main__":
