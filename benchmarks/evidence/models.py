@@ -561,7 +561,7 @@ def _reason(row: dict[str, Any]) -> str:
         return "rewired"
     known = {
         "skip connections already": "have their skips already",
-        "weight layers (": "are too shallow",
+        "weight layers (": "have too few layers",
         "no three": "have no three layers in a row",
         "cannot be written": "have a forward that cannot be written anew",
     }
@@ -582,7 +582,11 @@ def _line(row: dict[str, Any]) -> str:
     share = f"{row['sums changed']} of {row['sums']}" if int(row["sums"] or 0) else ""
     reason = _reason(row)
     other = reason == "refused otherwise"
-    why = _clipped(row["why not"]) if other else reason.replace("have", "has").replace("are", "is")
+    why = (
+        _clipped(row["why not"])
+        if other
+        else reason.replace("have their", "has its").replace("have", "has")
+    )
     added = row["skips added"] if reason == "rewired" else why
     cells = [row["network"], ", ".join(kinds), share, _all(kept), _all(runs),
              _all([row[f"{group}: source runs"]]), added]  # fmt: skip
