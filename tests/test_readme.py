@@ -37,7 +37,8 @@ def test_the_api_in_ten_lines(tmp_path: Path) -> None:
     (tmp_path / "ten_lines.py").write_text(BLOCKS[1], encoding="utf-8")
     done = _run("ten_lines.py", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "self.hidden[49]" in done.stdout
+    assert "for i in range(0, 50, 2):" in done.stdout
+    assert "x = self.hidden[i + 1](torch.relu(x))" in README
     assert "<title>" in (tmp_path / "comparison.html").read_text(encoding="utf-8")
 
 
