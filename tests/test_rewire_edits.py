@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from skipway._rewire._classes import rewired_class
-from skipway._rewire._edits import Gather, Join, Swap
-from skipway._rewire._loops import folded
-from skipway._rewire._reading import Reading
-from skipway._rewire._statements import Line
+from skipway._rewire._code._classes import rewired_class
+from skipway._rewire._code._edits import Gather, Join, Swap
+from skipway._rewire._code._loops import folded
+from skipway._rewire._code._reading import Reading
+from skipway._rewire._code._statements import Line
 
 
 class Block(nn.Module):

@@ -10,6 +10,6 @@ diagnose ─► _check (is there something to diagnose?)
 from __future__ import annotations
 
 from ._examine import diagnose
-from ._watch import Watch, watch
+from ._watch._watching import Watch, watch
 
 __all__ = ["Watch", "diagnose", "watch"]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .._results import Finding
-from . import _rules_branch as branch
-from . import _rules_data as data
-from . import _rules_depth as depth
-from . import _rules_meaning as meaning
-from . import _rules_signal as signal
-from . import _rules_step as step
 from ._facts import Facts
 from ._judgement import Judgement, Rule
+from ._rules import _branch as branch
+from ._rules import _data as data
+from ._rules import _depth as depth
+from ._rules import _meaning as meaning
+from ._rules import _signal as signal
+from ._rules import _step as step
 from ._words import percent
 
 # What makes numbers meaningless, then what stops signals, then what stops the step, then the data.

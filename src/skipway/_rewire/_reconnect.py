@@ -15,11 +15,11 @@ from .._case import call
 from .._errors import RewireError, SkipwayError
 from .._results import Plan, PlannedSkip, Rewiring
 from .._trace import Graph, Joint, Site, observe_sites, untouched
-from ._locally import Locally
-from ._residual_sums import ResidualSums, names_of
-from ._rules import CUT, LOCAL
-from ._same import same_outputs
-from ._streaming import STREAMED, Streaming
+from ._change._rules import CUT, LOCAL
+from ._change._same import same_outputs
+from ._sums._locally import Locally
+from ._sums._residual_sums import ResidualSums, names_of
+from ._sums._streaming import STREAMED, Streaming
 from ._verb import check, rewiring_of
 
 

@@ -13,10 +13,10 @@ import skipway
 from .._errors import RewireError
 from .._results import PlannedSkip, Undo
 from .._trace import Graph, Unit
-from ._classes import rewired_class
-from ._placing import unit_of
-from ._source import Page
-from ._statements import Line
+from ._code._classes import rewired_class
+from ._code._source import Page
+from ._code._statements import Line
+from ._where._placing import unit_of
 
 _KINDS = (nn.LSTM, nn.GRU, nn.RNN)
 _NAME = re.compile(r"(.+)\[(\d+)\]")

@@ -14,17 +14,17 @@ from .._case import call
 from .._errors import RewireError, SkipwayError
 from .._results import Diagnosis, Plan, Rewiring, Undo
 from .._trace import Graph, observe, record, untouched
-from ._added_skip import AddedSkip
-from ._apply import Applied, apply
-from ._classes import base_of
-from ._dense_block import dense_blocks
-from ._placing import place
-from ._plan import make_plan, with_gates, with_scale
-from ._preserved import check_preserved
-from ._reading import Readings
-from ._relay import check_relays
-from ._source import Page, whole
+from ._change._added_skip import AddedSkip
+from ._change._apply import Applied, apply
+from ._change._dense_block import dense_blocks
+from ._change._preserved import check_preserved
+from ._change._relay import check_relays
+from ._code._classes import base_of
+from ._code._reading import Readings
+from ._code._source import Page, whole
 from ._stacked_rnn import is_inner, stacked_rnns
+from ._where._placing import place
+from ._where._plan import make_plan, with_gates, with_scale
 
 # A sum that makes the signal this many times larger than the plain network's overflows sooner or
 # later: then the branches are scaled down.

@@ -1,0 +1,118 @@
+"""Last: what lies in the data, or that nothing is wrong."""
+
+from __future__ import annotations
+
+from ..._numbers import count, prose
+from ..._results import Finding
+from .. import _thresholds as limit
+from .._facts import Facts
+from .._judgement import Judgement
+from .._words import code, percent
+
+
+def no_signal(facts: Facts) -> Judgement | None:
+    """Targets that the inputs say nothing about."""
+    if facts.same_targets:
+        return _all_the_same(facts)
+    tried = facts.tried
+    if tried is None or tried.dependence is None:
+        return None
+    if tried.held_in is None or tried.held_out is None:
+        return None
+    learned, carried = tried.held_in < limit.LEARNED, tried.held_out < limit.CARRIED_OVER
+    if tried.dependence < limit.INDEPENDENT or not learned or carried:
+        return None
+    return Judgement(
+        Finding(
+            cause="no-signal",
+            title="The labels say nothing about the inputs",
+            place="The data.",
+            evidence=f"Shuffled labels fit the inputs as well as these (p = "
+            f"{prose(tried.dependence)}). Trained on one half of the batch, the network gets to "
+            f"{percent(tried.held_in)} of the loss of a constant answer there and never below "
+            f"{percent(tried.held_out)} on the other half.",
+            remedy="Look at a few inputs beside their labels: are they still in the same order?",
+            sure=f"Suspected. Two tests agree, on one batch of {count(facts.batch)}.",
+            treatment="data",
+        ),
+        headline="The labels say nothing about the inputs.",
+        summary="The network learns these samples by heart, and what it learns from one half of "
+        "them is of no use for the other. The gradient arrives; there is nothing to find.",
+        place=facts.layers[-1].name,
+    )
+
+
+def _all_the_same(facts: Facts) -> Judgement:
+    return Judgement(
+        Finding(
+            cause="no-signal",
+            title="All targets are the same",
+            place="The data.",
+            evidence=f"One constant answer is right for all {count(facts.batch)} samples.",
+            remedy="Shuffle the data, so that a batch holds more than one class.",
+            sure="Certain for this batch.",
+            treatment="data",
+        ),
+        headline="The labels say nothing about the inputs.",
+        summary="All targets of this batch are the same, so there is nothing to tell apart.",
+        place=facts.layers[-1].name,
+    )
+
+
+def solved(facts: Facts) -> Judgement | None:
+    """A loss close to zero."""
+    if facts.loss != 0 and (facts.skill is None or facts.skill > limit.SOLVED):
+        return None
+    share = percent(facts.skill or 0.0)
+    return Judgement(
+        Finding(
+            cause="solved",
+            title="Little is left to learn",
+            place="The whole network.",
+            evidence=f"The loss is {prose(facts.loss)}, {share} of the {prose(facts.chance or 0)} "
+            "that a constant answer gets."
+            if facts.skill is not None
+            else "The loss is zero.",
+            remedy="None. To see whether it holds, judge it on data it was not trained on.",
+            sure=f"Certain for this batch of {count(facts.batch)}.",
+            treatment="none",
+        ),
+        headline="There is little left to learn.",
+        summary=f"The loss of this batch is {prose(facts.loss)}. A gradient gets small when "
+        "there is nothing left to correct; that is no fault of the network.",
+        place=facts.weakest.name,
+    )
+
+
+def healthy(facts: Facts) -> Judgement:
+    """Nothing was found."""
+    aside = {layer.name for layer in facts.dying}  # beside the way that is whole
+    living = [layer for layer in facts.reached or facts.layers if layer.name not in aside]
+    low = min(living or facts.layers, key=lambda layer: layer.elasticity)
+    evidence = f"The lowest elasticity is {prose(low.elasticity)}, at {code(low.name)}."
+    if facts.step is not None:
+        evidence += f" One step takes {prose(facts.step.progress)} of the loss away."
+    return Judgement(
+        Finding(
+            cause="healthy",
+            title="The gradient arrives everywhere" if not aside else "A whole way is open",
+            place="The whole network.",
+            evidence=evidence,
+            remedy="None.",
+            sure="As sure as one batch and a few steps can make it. What goes wrong later in "
+            "training shows later."
+            if facts.tried is not None
+            else "As sure as one batch can make it. What goes wrong later in training shows later.",
+            treatment="none",
+        ),
+        headline="The gradient arrives.",
+        summary=("Every layer has" if not aside else "The layers that are needed have")
+        + f" a say in the loss. At the weakest, {code(low.name)}, a change of the signal by 100 % "
+        f"would change the loss by {percent(low.elasticity)}. "
+        + (
+            "Nothing that was looked for stands in the way."
+            if facts.step is not None
+            else "Without an optimizer its steps could not be judged."
+        ),
+        place=low.name,
+    )

@@ -1,0 +1,167 @@
+"""First: what makes every other number meaningless."""
+
+from __future__ import annotations
+
+from ..._numbers import count, prose
+from ..._results import Finding
+from .. import _thresholds as limit
+from .._facts import Facts
+from .._judgement import Judgement
+from .._words import code, listed, percent, plural, span
+
+
+def non_finite(facts: Facts) -> Judgement | None:
+    """NaN or infinity in weights, in the forward or in the backward pass."""
+    if not (facts.unfit or facts.non_finite or facts.bad_gradient):
+        return None
+    place, evidence, remedy = _non_finite_words(facts)
+    return Judgement(
+        Finding(
+            cause="non-finite",
+            title="Values are NaN or infinite",
+            place=place,
+            evidence=evidence,
+            remedy=remedy,
+            sure="Certain. Every value of the pass was looked at.",
+            treatment="precision" if "16" in facts.dtype else "initialisation",
+            layers=() if facts.bad_gradient is None else (facts.bad_gradient,),
+        ),
+        headline="The numbers stop being numbers.",
+        summary=f"{evidence} Nothing after it can be computed, and no step can be taken.",
+        place=facts.bad_gradient or facts.layers[-1].name if facts.layers else "",
+    )
+
+
+def _non_finite_words(facts: Facts) -> tuple[str, str, str]:
+    if facts.unfit:
+        return (
+            listed(facts.unfit),
+            f"{plural(len(facts.unfit), 'parameter')} already "
+            f"{'holds' if len(facts.unfit) == 1 else 'hold'} NaN or infinity: "
+            f"{listed(facts.unfit)}.",
+            "Go back to a checkpoint from before it happened, and look at the step after it.",
+        )
+    if facts.non_finite:
+        return (
+            facts.non_finite[0].upper() + facts.non_finite[1:],
+            f"The first value that is NaN or infinite appears {facts.non_finite}.",
+            "Look there for a division by zero, a logarithm or a root of zero, or values that "
+            f"outgrow {facts.dtype}. Smaller weights at the start or a normalisation keep them "
+            "in range.",
+        )
+    assert facts.bad_gradient is not None
+    return (
+        code(facts.bad_gradient),
+        f"The forward pass is finite, but the gradient at {code(facts.bad_gradient)} is NaN or "
+        "infinite.",
+        "Look behind this layer for a root or a logarithm at zero, whose slope is infinite; add "
+        "a small constant inside it.",
+    )
+
+
+def detached(facts: Facts) -> Judgement | None:
+    """Layers that would learn, cut off from the loss."""
+    if not facts.cut_off:
+        return None
+    layers, total = facts.cut_off, len(facts.layers)
+    where = facts.cut or "the way from these layers to the loss"
+    many = len(layers) > 1
+    return Judgement(
+        Finding(
+            cause="detached",
+            title="The gradient is cut off",
+            place=f"{where[0].upper()}{where[1:]}.",
+            evidence=f"{span(layers, total)} {'get' if many else 'gets'} no gradient at all, "
+            f"though {'their weights ask' if many else 'its weights ask'} for one.",
+            remedy="Take the `detach`, `.data`, `.item()` or `torch.no_grad` out of the way. If "
+            "it is meant, freeze these layers with requires_grad_(False), so that it can be read.",
+            sure="Certain. The gradient is not small, there is none.",
+            treatment="reattach",
+            layers=layers,
+        ),
+        headline="The gradient is cut off.",
+        summary=f"No gradient reaches {code(layers[0])}"
+        f": {where} lets none through. {plural(len(layers), 'layer')} of {count(total)} "
+        f"{'stay' if many else 'stays'} as {'they are' if many else 'it is'}, however long "
+        "training lasts.",
+        place=layers[0],
+    )
+
+
+def frozen(facts: Facts) -> Judgement | None:
+    """Layers that do not require a gradient, or that the optimizer does not hold."""
+    still = {*facts.frozen, *facts.unheld}
+    if not still:
+        return None
+    names = tuple(layer.name for layer in facts.layers if layer.name in still)
+    weights = sum(layer.weights for layer in facts.layers)
+    fixed = sum(layer.weights for layer in facts.layers if layer.name in still)
+    head_still = facts.layers[-1].name in still
+    main = fixed == weights or (head_still and fixed > weights / 2) or _held_back(facts)
+    if not main and not facts.unheld and not facts.frozen:
+        return None
+    return Judgement(
+        _frozen_finding(facts, names, fixed, weights, main),
+        headline="The weights that should learn are frozen.",
+        summary=f"{count(fixed)} of {count(weights)} weights cannot move, those of "
+        + (f"the last layer, {code(names[-1])}," if head_still else f"{code(names[-1])}")
+        + f" among them. {_why(facts)} What is left cannot learn the task.",
+        place=names[-1],
+        main=main,
+    )
+
+
+def _held_back(facts: Facts) -> bool:
+    """Tell whether the loss falls when everything may learn, and only then."""
+    tried = facts.tried
+    if tried is None or tried.unfrozen is None:
+        return False
+    gain, own = tried.start - tried.unfrozen, tried.start - tried.end
+    falls = tried.unfrozen < facts.level - (1 - limit.STUCK) * abs(facts.level)
+    return falls and gain > 3 * own
+
+
+def _held_back_words(facts: Facts) -> str:
+    tried = facts.tried
+    if tried is None or tried.unfrozen is None or not _held_back(facts):
+        return ""
+    return (
+        f" On a copy, {plural(tried.steps, 'step')} take the loss from {prose(tried.start)} to "
+        f"{prose(tried.end)}; with everything free to learn, to {prose(tried.unfrozen)}."
+    )
+
+
+def _frozen_finding(
+    facts: Facts, names: tuple[str, ...], fixed: int, weights: int, main: bool
+) -> Finding:
+    remedy = "Call requires_grad_(True) on the layers that should learn"
+    remedy += ", the last one first, and give their parameters to the optimizer."
+    if facts.unheld and not facts.frozen:
+        remedy = "Build the optimizer from all parameters that should learn, after the last "
+        remedy += "layer was exchanged."
+    return Finding(
+        cause="frozen",
+        title="Weights cannot move" if main else "Some layers are frozen",
+        place=f"{span(names, len(facts.layers))}.",
+        evidence=f"{count(fixed)} of {count(weights)} weights ({percent(fixed / weights)}) stay "
+        f"as they are. {_why(facts)}{_held_back_words(facts)}",
+        remedy=remedy if main else f"None if it is meant, as in fine-tuning. Otherwise: {remedy}",
+        sure=_frozen_sure(facts, main),
+        treatment="optimizer" if facts.unheld and not facts.frozen else "unfreeze",
+        layers=names,
+    )
+
+
+def _frozen_sure(facts: Facts, main: bool) -> str:
+    if not main:
+        return "Certain that they stay; whether it is meant only you know."
+    return "Certain. Tried on a copy." if _held_back(facts) else "Certain."
+
+
+def _why(facts: Facts) -> str:
+    parts = []
+    if facts.frozen:
+        parts.append(f"{plural(len(facts.frozen), 'layer')} with requires_grad=False")
+    if facts.unheld:
+        parts.append(f"{plural(len(facts.unheld), 'layer')} that the optimizer does not hold")
+    return f"There {'is' if parts[0].startswith('1 ') else 'are'} {' and '.join(parts)}."

@@ -1,0 +1,211 @@
+"""Then: what stops the signal on its way forward, or the gradient on its way back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..._numbers import count, prose
+from ..._results import Finding, LayerReading
+from .. import _thresholds as limit
+from .._facts import Facts
+from .._judgement import Judgement
+from .._words import code, percent, plural, span
+
+
+def dead_units(facts: Facts) -> Judgement | None:
+    """Layers nearly all of whose units are zero for the whole batch."""
+    dead = [layer for layer in facts.layers if (layer.silent or 0) >= limit.SILENT]
+    if not dead:
+        return None
+    blocking = [
+        layer for layer in dead if layer.elasticity == 0 or layer.decades_lost >= limit.FADING
+    ]
+    if facts.arriving is not None and not facts.collapsed:
+        blocking = []  # the signal gets around them
+    worst = max(dead, key=lambda layer: layer.silent or 0)
+    names = tuple(layer.name for layer in dead)
+    assert worst.silent is not None
+    return Judgement(
+        Finding(
+            cause="dead-units",
+            title="Units are switched off for every sample",
+            place=f"Behind {span(names, len(facts.layers))}."
+            if len(names) != len(facts.layers)
+            else f"{span(names, len(facts.layers))}.",
+            evidence=f"Behind {code(worst.name)}, {percent(worst.silent)} of the units are zero "
+            f"for all {count(facts.batch)} samples; where a unit is zero its gradient is too.",
+            remedy="Start the biases at zero and the weights after He et al. (kaiming_normal_); "
+            "if units die while training, lower the learning rate or use a leaky activation."
+            if blocking
+            else "None while the gradient gets around these units.",
+            sure=f"Certain for this batch of {count(facts.batch)}.",
+            treatment="initialisation" if blocking else "none",
+            layers=names,
+        ),
+        headline="Whole layers are switched off.",
+        summary=f"Behind {code(worst.name)}, {percent(worst.silent)} of the units are zero for "
+        f"every one of the {count(facts.batch)} samples. Through a unit that is zero no gradient "
+        "comes back, so these units stay as they are.",
+        place=worst.name,
+        main=bool(blocking),
+    )
+
+
+def saturation(facts: Facts) -> Judgement | None:
+    """Layers whose tanh or sigmoid sits on its flat ends."""
+    inner = facts.layers[:-1] if (facts.skill or 1) < limit.LEARNED else facts.layers
+    known = [layer for layer in inner if layer.saturated is not None]
+    stuck = [layer for layer in known if (layer.saturated or 0) >= limit.SATURATED]
+    if not stuck or len(stuck) < len(known) / 2:
+        return None
+    worst = max(stuck, key=lambda layer: layer.saturated or 0)
+    assert worst.saturated is not None
+    names = tuple(layer.name for layer in stuck)
+    return Judgement(
+        Finding(
+            cause="saturation",
+            title="Activations sit on their flat ends",
+            place=f"{span(names, len(facts.layers))}.",
+            evidence=f"Behind {code(worst.name)}, {percent(worst.saturated)} of the values lie "
+            "where the activation has less than 1 % of its largest slope.",
+            remedy="Make the weights smaller at the start (xavier_normal_), normalise the inputs "
+            "or put a normalisation in front of the activation.",
+            sure=f"Certain for this batch of {count(facts.batch)}.",
+            treatment="initialisation",
+            layers=names,
+        ),
+        headline="The activations are stuck at their ends.",
+        summary=f"Behind {code(worst.name)}, {percent(worst.saturated)} of the values lie on the "
+        "flat ends of the activation. There its slope is next to nothing, and so is every "
+        "gradient that has to pass.",
+        place=worst.name,
+    )
+
+
+def collapsed_signal(facts: Facts) -> Judgement | None:
+    """Deep layers that can no longer tell the samples apart."""
+    if facts.arriving is None or facts.arriving >= limit.COLLAPSED:
+        return None
+    known = [layer for layer in facts.layers if layer.signal is not None]
+    low = [layer for layer in known if (layer.signal or 0) < limit.COLLAPSED]
+    if not low:
+        return None
+    first, start = low[0], known[0]
+    assert first.signal is not None
+    assert start.signal is not None
+    same = "What differs between samples is"
+    return Judgement(
+        Finding(
+            cause="collapsed-signal",
+            title="All inputs look the same to the deep layers",
+            place=f"From {code(first.name)} on.",
+            evidence=f"{same} {prose(start.signal)} of the signal at {code(start.name)}"
+            + (f", {prose(first.signal)} at {code(first.name)}" if first is not start else "")
+            + f" and {prose(facts.arriving)} in what {code(facts.layers[-1].name)} reads.",
+            remedy="Normalise the inputs, and start biases at zero, so that what the samples "
+            "share does not outweigh what tells them apart.",
+            sure=f"Certain that it happens in this batch of {count(facts.batch)}.",
+            treatment="normalisation",
+            layers=tuple(layer.name for layer in low),
+        ),
+        headline="All inputs look the same to the deep layers.",
+        summary=f"{same} {prose(facts.arriving)} of what {code(facts.layers[-1].name)} reads. "
+        "With so little to tell them apart, the best it can do is to give one answer to all.",
+        place=first.name,
+    )
+
+
+def exploding(facts: Facts) -> Judgement | None:
+    """Signal or gradient grow from layer to layer, beyond doubt."""
+    if _forward(facts) or _steepest(facts).weight_elasticity > limit.SURELY_EXPLODING:
+        return _exploding(facts)
+    return None
+
+
+def growing(facts: Facts) -> Judgement | None:
+    """The gradient grows on its way back, so far that a few steps have to tell."""
+    size = _steepest(facts).weight_elasticity
+    if _forward(facts) or not limit.EXPLODING < size <= limit.SURELY_EXPLODING:
+        return None
+    tried = facts.tried
+    if tried is None:
+        found = _exploding(facts)
+        sure = "Suspected. Some networks train with such slopes; no step was tried."
+        return found and replace(found, finding=replace(found.finding, sure=sure), main=False)
+    learns = min(tried.end, tried.best_end) <= limit.BETTER * tried.start
+    return None if learns else _exploding(facts)
+
+
+def oversized(facts: Facts) -> Judgement | None:
+    """A loss far above that of a constant answer that no step tried brings down to it."""
+    tried = facts.tried
+    if tried is None or facts.same_targets or not (facts.skill or 0) > limit.MISSCALED:
+        return None
+    if min(tried.end, tried.best_end) < facts.level:
+        return None
+    top = _steepest(facts)
+    evidence = (
+        f"The loss is {prose(facts.skill or 0)} times that of a constant answer, and "
+        f"{plural(tried.steps, 'step')} on one batch, at this learning rate or another, do not "
+        "bring it below that."
+    )
+    return Judgement(
+        Finding(
+            cause="exploding",
+            title="The values are too large from the start",
+            place=f"From {code(facts.layers[0].name)} on.",
+            evidence=evidence,
+            remedy="Bring every input to about one in size (one column that is thousands of times "
+            "larger than the others is enough to do this), and the targets of a regression too.",
+            sure="Likely. Measured on one batch; which value it is was not looked for.",
+            treatment="normalisation",
+            layers=(top.name,),
+        ),
+        headline="The values are too large to learn from.",
+        summary=f"{evidence} It does not grow within the network, so it comes in too large.",
+        place=facts.layers[0].name,
+    )
+
+
+def _forward(facts: Facts) -> bool:
+    return facts.growth > limit.GROWTH and (facts.skill or 0) > limit.MISSCALED
+
+
+def _steepest(facts: Facts) -> LayerReading:
+    return max(facts.layers, key=lambda layer: layer.weight_elasticity)
+
+
+def _exploding(facts: Facts) -> Judgement | None:
+    if facts.relative or (facts.skill is not None and facts.skill < limit.NEARLY_SOLVED):
+        return None
+    top, forward = _steepest(facts), _forward(facts)
+    evidence = (
+        f"The signal grows {prose(facts.growth)} times from {code(facts.layers[0].name)} to "
+        f"{code(facts.layers[-1].name)}, and the loss is {prose(facts.skill or 0)} times that of "
+        "a constant answer."
+        if forward
+        else f"A change of the weights of {code(top.name)} by 1 % would change the loss by "
+        f"{prose(top.weight_elasticity)} %."
+    )
+    return Judgement(
+        Finding(
+            cause="exploding",
+            title="The signal explodes" if forward else "The gradient explodes",
+            place=f"{span([each.name for each in facts.layers], len(facts.layers))}."
+            if forward
+            else f"Strongest at {code(top.name)}.",
+            evidence=evidence,
+            remedy="Start the weights smaller (kaiming_normal_ for ReLU, xavier_normal_ for tanh) "
+            "or normalise each layer; where branches are summed, scale each by one over the root "
+            "of their number. Clipping hides it and does not cure it.",
+            sure="Certain for this batch.",
+            treatment="initialisation",
+            layers=(top.name,),
+        ),
+        headline="The signal explodes on its way forward."
+        if forward
+        else "The gradient explodes on its way back.",
+        summary=f"{evidence} No learning rate fits such a slope: one step that is right for one "
+        "layer throws another one far off.",
+        place=top.name,
+    )

@@ -1,0 +1,300 @@
+"""A watched training as a `Diagnosis`: the layers as they are now, the findings since it began."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..._numbers import count, prose
+from ..._results import Diagnosis, Finding, LayerReading, State, Watching
+from .. import _thresholds as limit
+from .._words import listed, plural
+from ._history import ByLayer, History, Numbers
+from ._spells import Spell
+from ._words import KINDS, event, finding, place_of, quoted
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a diagnosis needs to know besides the numbers.
+
+    Attributes:
+        types: of the layers, for readers.
+        sizes: how many numbers the weight of each layer holds.
+        learns: whether an optimizer holds it and it requires a gradient.
+        order: the layers in execution order, as far as they were seen to run.
+        optimizer: class name.
+        every: how many steps from one look to the next.
+        steps: how many were taken.
+        notes: what could not be known, and why.
+    """
+
+    types: Sequence[str]
+    sizes: Sequence[int]
+    learns: Sequence[bool]
+    order: Sequence[str]
+    optimizer: str
+    every: int
+    steps: int
+    notes: Sequence[str]
+
+
+def diagnosis(history: History, spells: Sequence[Spell], setting: Setting) -> Diagnosis:
+    """Return what the training shows so far."""
+    layers = readings(history, setting)
+    findings = _findings(history, spells, len(layers))
+    lasting = [
+        each for each, spell in findings if spell.until is None or each.cause == "lr-too-large"
+    ]
+    main = lasting[0] if lasting else _well(history)
+    if _still(layers) and not lasting:
+        main = _frozen(layers)
+    others = [each for each, _ in findings if each is not main]
+    loss = history.loss if history.loss is not None else math.nan
+    rates = [step.rate for step in history.steps]
+    return Diagnosis(
+        cause=main.cause,
+        treatment=main.treatment,
+        headline=_headline(main, bool(lasting)),
+        summary=_summary(history, spells, setting, lasting),
+        layers=layers,
+        findings=(main, *others),
+        absent=(),
+        skips=(),
+        when=f"while training, steps 1 to {count(setting.steps)}",
+        batch=0,
+        loss=loss,
+        skill=None,
+        chance=None,
+        decades_lost=max((layer.decades_lost for layer in layers), default=0.0),
+        place=place_of(main, [layer.name for layer in layers]),
+        learning_rate=rates[-1] if rates else None,
+        optimizer=setting.optimizer,
+        relative=not (history.loss or 0) > 0,
+        notes=tuple(setting.notes),
+        watching=watching(history, spells, setting),
+    )
+
+
+def _findings(history: History, spells: Sequence[Spell], total: int) -> list[tuple[Finding, Spell]]:
+    found = []
+    for name in KINDS:
+        own = [spell for spell in spells if spell.kind == name]
+        if own:
+            latest = max(own, key=lambda spell: (spell.until is None, spell.until or 0))
+            found.append((finding(name, own, history.names, total), latest))
+    shot = next((spell for spell in spells if spell.kind == "overshooting"), None)
+    if shot is not None and all(shot.step <= spell.step for spell in spells):
+        # What a step that overshoots leaves behind (saturation, NaN) is no illness of its own.
+        found.sort(key=lambda each: each[0].cause != "lr-too-large")
+        return found
+    return sorted(found, key=lambda each: each[1].until is not None)
+
+
+def _well(history: History) -> Finding:
+    solved = _solved(history)
+    return Finding(
+        cause="solved" if solved else "healthy",
+        title="Little is left to learn" if solved else "The layers learn",
+        place="The whole network.",
+        evidence=_loss_words(history),
+        remedy="None.",
+        sure="As sure as the steps that were looked at can make it.",
+        treatment="none",
+    )
+
+
+def _still(layers: Sequence[LayerReading]) -> bool:
+    """Tell whether the last layer and most of all weights cannot move."""
+    still = sum(layer.weights for layer in layers if not layer.trainable)
+    return not layers[-1].trainable and still > sum(layer.weights for layer in layers) / 2
+
+
+def _frozen(layers: Sequence[LayerReading]) -> Finding:
+    names = tuple(layer.name for layer in layers if not layer.trainable)
+    return Finding(
+        cause="frozen",
+        title="Weights cannot move",
+        place=f"{listed(names)}: {count(len(names))} of {plural(len(layers), 'layer')}.",
+        evidence="Their weights require no gradient, or no optimizer holds them; the last layer's "
+        "are among them.",
+        layers=names,
+        remedy="Call requires_grad_(True) on the layers that should learn, the last one first.",
+        sure="Certain.",
+        treatment="unfreeze",
+    )
+
+
+def _solved(history: History) -> bool:
+    first, last = history.first_loss, history.loss
+    return bool(first and last is not None and 0 <= last < limit.SOLVED * first)
+
+
+def _loss_words(history: History) -> str:
+    first, last = history.first_loss, history.loss
+    if first is None or last is None:
+        return "No loss was handed in, so what the steps take of it cannot be said."
+    text = f"The loss went from {prose(first)} to {prose(last)}."
+    share = history.share()
+    if share is not None:
+        text += f" The last step looked at takes {prose(share)} of it away, to first order."
+    return text
+
+
+def _headline(main: Finding, sick: bool) -> str:
+    if sick:
+        return f"{main.title}."
+    if main.cause == "frozen":
+        return "The weights that should learn are frozen."
+    return "There is little left to learn." if main.cause == "solved" else "The layers learn."
+
+
+def _summary(
+    history: History, spells: Sequence[Spell], setting: Setting, lasting: Sequence[Finding]
+) -> str:
+    said = [f"Over {plural(setting.steps, 'step')}: {_loss_words(history)}"]
+    ordered = sorted(spells, key=lambda spell: spell.step)
+    if ordered:
+        first = ordered[0]
+        said.append(f"Step {count(first.step)}: {quoted(first, history.names)}.")
+    if len(ordered) > 1:
+        last = ordered[-1]
+        said.append(f"Last, at step {count(last.step)}: {quoted(last, history.names)}.")
+    if ordered and not lasting:
+        said.append("Nothing of that lasts.")
+    return " ".join(said)
+
+
+def readings(history: History, setting: Setting) -> tuple[LayerReading, ...]:
+    """Return every layer as it is now, in execution order."""
+    now, scale = history.now(), _scale(history)
+    profile = history.profile(setting.order)
+    at_output: Mapping[int, tuple[float, float]] = {}
+    if profile is not None:
+        elasticity, lost, places, _ = profile
+        rows = zip(places.tolist(), elasticity.tolist(), lost.tolist(), strict=True)
+        at_output = {place: (own, gone) for place, own, gone in rows}
+    return tuple(
+        _reading(history, setting, now, scale, place, at_output.get(place))
+        for place in history.ordered(setting.order)
+        if now.looked[place] or not setting.learns[place]
+    )
+
+
+def _scale(history: History) -> float:
+    loss = history.loss
+    if loss is not None and math.isfinite(loss) and loss > 0:
+        return loss
+    now = history.now()
+    return float(np.nanmax(now.gradient * now.weight, initial=0.0)) or 1.0
+
+
+def _reading(
+    history: History,
+    setting: Setting,
+    now: ByLayer,
+    scale: float,
+    place: int,
+    at_output: tuple[float, float] | None,
+) -> LayerReading:
+    name = history.names[place]
+    weight, gradient = _plain(now.weight[place]), _plain(now.gradient[place])
+    own = gradient * weight / scale
+    elasticity, lost = at_output or (own, 0.0)
+    with_gradient = round(_plain(now.with_gradient[place]))
+    moved = with_gradient - round(_plain(now.lost[place]))
+    passed = history.passed.get(name)
+    learns = setting.learns[place]
+    step = _plain(now.step[place])
+    return LayerReading(
+        name=name,
+        type=setting.types[place],
+        state=_state(lost, learns, gradient > 0 and step == 0),
+        elasticity=elasticity,
+        branch_elasticity=elasticity,
+        weight_elasticity=own,
+        decades_lost=lost,
+        gradient=gradient,
+        output_gradient=passed.gradient if passed else 0.0,
+        weight=weight,
+        weights=setting.sizes[place],
+        with_gradient=with_gradient,
+        step=step / weight if learns and weight else None,
+        progress=_plain(now.progress[place]) / scale if learns else None,
+        moved=moved if learns else None,
+        signal=passed.signal if passed else None,
+        trainable=learns,
+    )
+
+
+def _plain(value: float) -> float:
+    return 0.0 if math.isnan(value) else float(value)
+
+
+def _state(lost: float, learns: bool, stopped: bool) -> State:
+    if not learns or stopped:
+        return "still"
+    if lost > limit.DYING:
+        return "dying"
+    return "fading" if lost > limit.FADING else "arrives"
+
+
+def watching(history: History, spells: Sequence[Spell], setting: Setting) -> Watching:
+    """Return the numbers over the steps, and what began."""
+    order = history.ordered(setting.order)
+    losses = [step.loss for step in history.steps]
+    by_step = [history.of(step) for step in history.steps]
+    known = [(layers, loss) for layers, loss in zip(by_step, losses, strict=True)]
+    weights = [_divided(layers.gradient * layers.weight, loss) for layers, loss in known]
+    return Watching(
+        steps=tuple(step.number for step in history.steps),
+        layers=tuple(history.names[place] for place in order),
+        elasticity=_outputs(history, order),
+        weight_elasticity=_table(weights, order),
+        update=_table([_ratio(layers.step, layers.weight) for layers in by_step], order),
+        lost=_table([_ratio(layers.lost, layers.with_gradient) for layers in by_step], order),
+        epsilon=_table([_ratio(layers.epsilon, layers.with_gradient) for layers in by_step], order),
+        loss=tuple(losses),
+        progress=tuple(history.shares),
+        rate=tuple(step.rate for step in history.steps),
+        events=tuple(event(s, history.names) for s in sorted(spells, key=lambda s: s.step)),
+        every=setting.every,
+    )
+
+
+def _divided(values: Numbers, loss: float | None) -> Numbers:
+    if loss is None or loss <= 0:
+        # The largest of the step stands in for a loss that is not known or has no meaning.
+        loss = float(np.nanmax(values, initial=0.0)) or 1.0
+    return values / loss
+
+
+def _ratio(part: Numbers, whole: Numbers) -> Numbers:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(whole > 0, part / whole, math.nan)
+
+
+def _outputs(history: History, order: Sequence[int]) -> tuple[tuple[float | None, ...], ...]:
+    columns = []
+    for step in history.steps:
+        column = np.full(len(history.names), math.nan)
+        loss = step.loss if step.loss is not None and step.loss > 0 else None
+        for name, passed in (step.passed or {}).items():
+            if loss is not None:
+                column[history.names.index(name)] = passed.output * passed.gradient / loss
+        columns.append(column)
+    return _table(columns, order)
+
+
+def _table(
+    columns: Sequence[Numbers], order: Sequence[int]
+) -> tuple[tuple[float | None, ...], ...]:
+    if not columns:
+        return tuple(() for _ in order)
+    rows = np.stack(columns, 1)[list(order)]
+    return tuple(
+        tuple(None if math.isnan(value) else value for value in row) for row in rows.tolist()
+    )

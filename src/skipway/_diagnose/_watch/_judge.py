@@ -1,0 +1,167 @@
+"""Which findings begin and end while training: each look against the thresholds."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._trace._watch._sums import ABSENT
+from ..._trace._watch._turn import Step
+from .. import _thresholds as limit
+from ._history import ByLayer, History, Numbers
+from ._spells import Spell, Spells
+
+Mask = NDArray[np.bool_]
+
+
+class Judge:
+    """Takes every look after the history has.
+
+    Args:
+        history: of the numbers.
+        narrow: by layer, whether its weights have 16 bits.
+        learns: by layer, whether a weight of it requires a gradient and an optimizer holds it.
+        sizes: by layer, how many numbers its weight holds; infinite where it is usual that most
+            of them get no gradient (an embedding).
+    """
+
+    def __init__(self, history: History, narrow: Mask, learns: Mask, sizes: Numbers) -> None:
+        self.history, self.narrow, self.learns, self.sizes = history, narrow, learns, sizes
+        self.spells = Spells(len(history.names))
+        self.order: Sequence[str] = ()
+        kept = limit.BEGUN + 1
+        self._fast_since: int | None = None
+        self._progress: deque[float] = deque(maxlen=kept)
+        self._rates: deque[float] = deque(maxlen=kept)
+        self._losses: deque[float] = deque(maxlen=kept)
+
+    def see(self, step: Step) -> list[Spell]:
+        """Return what is known, by this look, to have begun."""
+        found: list[Spell] = []
+        layers: ByLayer | None = None
+        if step.deep or self._unusual(step):
+            layers = self.history.of(step)
+            found += self._weights(step, layers)
+        if step.deep and layers is not None:
+            found += self._counts(step, layers)
+        if step.passed:
+            found += self._outputs(step)
+        return [*found, *self._whole(step)]
+
+    def _unusual(self, step: Step) -> bool:
+        """Tell, in a few operations, whether a look has to be looked into."""
+        if not math.isfinite(step.sums[:3].sum()):
+            return True
+        if self.spells.running("stopped") or self.spells.running("non-finite"):
+            return True
+        return bool(((step.sums[2] == 0) & (step.sums[1] > 0)).any())
+
+    def _weights(self, step: Step, layers: ByLayer) -> list[Spell]:
+        looked = layers.looked & self.learns
+        sick = ~np.isfinite(layers.weight) | np.isinf(layers.gradient) | np.isinf(layers.step)
+        sick |= np.isnan(layers.gradient) & ~self._absent(step)
+        found = self.spells.follow("non-finite", step.number, looked, sick, need=1)
+        stopped = (layers.step == 0) & (layers.gradient > 0)
+        return found + self.spells.follow("stopped", step.number, looked, stopped)
+
+    def _absent(self, step: Step) -> Mask:
+        """Return the layers that are held and get no gradient at all."""
+        history = self.history
+        reached = step.looked & (step.sums[1] != ABSENT)
+        return np.asarray(np.bincount(history.layer, reached, len(history.names)) == 0)
+
+    def _counts(self, step: Step, layers: ByLayer) -> list[Spell]:
+        # A layer without any gradient has nothing to count.
+        looked, follow = ~np.isnan(layers.lost) & self.learns, self.spells.follow
+        found = follow("detached", step.number, looked, self._absent(step))
+        with_gradient = np.maximum(layers.with_gradient, 1)
+        lost = self.narrow & (layers.lost >= limit.LOST * with_gradient) & (layers.step > 0)
+        found += follow("rounded", step.number, looked, lost)
+        found += follow("dead", step.number, looked, self._dead(layers))
+        epsilon = layers.epsilon > limit.EPSILON_SHARE * with_gradient
+        progress = self.history.share()
+        if progress is not None and progress >= limit.TOO_SLOW:
+            epsilon[:] = False  # the steps are whole, whatever sets their size
+        return found + follow("epsilon", step.number, looked, epsilon)
+
+    def _dead(self, layers: ByLayer) -> Mask:
+        """Return the layers whose units are off for the whole batch, though a gradient arrives.
+
+        A weight gets a gradient where both units that it joins are on for some sample. What has
+        vanished on its way is exactly zero too in the end, but then next to nothing arrives
+        behind it.
+        """
+        few = layers.with_gradient <= limit.ALIVE * self.sizes
+        few &= np.isfinite(self.sizes) & ~np.isnan(layers.gradient)
+        if few.any():
+            passed = self.history.passed
+            order = [name for name in self.order if name in passed]
+            matters = [passed[name].output * passed[name].gradient for name in order]
+            behind = dict(zip(order, matters[1:], strict=False))
+            few &= [behind.get(name, 0.0) > limit.UNDERFLOW for name in self.history.names]
+        return few
+
+    def _outputs(self, step: Step) -> list[Spell]:
+        profile = self.history.profile(self.order)
+        if profile is None:
+            return []
+        elasticity, lost, places, relative = profile
+        shape = len(self.history.names)
+        looked, dying, exploding = np.zeros((3, shape), bool)
+        looked[places] = True
+        need = limit.RELATIVE_DYING if relative else limit.DYING
+        dying[places] = (lost > need) & (relative | (elasticity < limit.WEAK))
+        exploding[places] = not relative and not self._nearly_solved(step)
+        exploding[places] &= elasticity > limit.EXPLODING
+        found = self.spells.follow("dying", step.number, looked, dying)
+        found += self.spells.follow("exploding", step.number, looked, exploding)
+        last = self.history.last(self.order)
+        signal = None if last is None else last.signal
+        collapsed = signal is not None and signal < limit.COLLAPSED
+        return found + self.spells.one("collapsed", step.number, collapsed)
+
+    def _nearly_solved(self, step: Step) -> bool:
+        first = self.history.first_loss
+        if step.loss is None or not first:
+            return False
+        return abs(step.loss) < limit.NEARLY_SOLVED * abs(first)
+
+    def _whole(self, step: Step) -> list[Spell]:
+        """The loss, and how much of it each step takes."""
+        first, loss = self.history.first_loss, step.loss
+        if loss is None or first is None:
+            return []
+        one, number = self.spells.one, step.number
+        found = one("non-finite loss", number, not math.isfinite(loss), need=1)
+        share = self.history.share()
+        if not first > 0 or share is None or not math.isfinite(loss):
+            return found
+        self._progress.append(share)
+        self._rates.append(step.rate)
+        self._losses.append(loss)
+        latest = sorted(islice(reversed(self._losses), limit.LASTING))
+        recent = latest[len(latest) // 2]
+        stuck = recent >= limit.STUCK * first and len(self._losses) > limit.LASTING
+        apart = recent > limit.APART * first
+        if share <= limit.FAST:
+            self._fast_since = None
+        elif self._fast_since is None:
+            self._fast_since = number
+        shot = one("overshooting", number, apart or (stuck and share > limit.FAST))
+        for spell in shot:
+            spell.step = min(spell.step, self._fast_since or spell.step)
+        found += shot
+        return found + one("slow", number, self._slow(stuck))
+
+    def _slow(self, stuck: bool) -> bool:
+        begun = limit.BEGUN
+        if not stuck or len(self._progress) <= begun:
+            return False
+        warming = self._rates[-1] > self._rates[0]
+        recent = sum(self._progress) / len(self._progress)
+        return not warming and recent < limit.TOO_SLOW

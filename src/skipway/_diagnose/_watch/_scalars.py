@@ -1,0 +1,56 @@
+"""The latest numbers of a watched training under flat names, for loggers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from ._history import History, Numbers
+
+
+def scalars(history: History, order: Sequence[str]) -> dict[str, float]:
+    """Return the latest numbers; what is not known is left out."""
+    if not history.steps:
+        return {}
+    found: dict[str, float] = {"learning rate": history.steps[-1].rate}
+    if history.loss is not None:
+        found["loss"] = history.loss
+    share = history.share()
+    if share is not None:
+        found["progress"] = share
+    now = history.now()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        tables = {
+            "gradient": now.gradient,
+            "weight": now.weight,
+            "update": now.step / now.weight,
+            "lost": now.lost / now.with_gradient,
+            "epsilon": now.epsilon / now.with_gradient,
+        }
+        if history.loss is not None and history.loss > 0:
+            tables["weight elasticity"] = now.gradient * now.weight / history.loss
+            tables["progress"] = now.progress / history.loss
+    for name, values in tables.items():
+        found.update(_named(name, history.names, values))
+    found.update(_outputs(history, order))
+    return found
+
+
+def _named(name: str, layers: Sequence[str], values: Numbers) -> dict[str, float]:
+    pairs = zip(layers, values.tolist(), strict=True)
+    return {f"{name}/{layer}": value for layer, value in pairs if not math.isnan(value)}
+
+
+def _outputs(history: History, order: Sequence[str]) -> dict[str, float]:
+    profile = history.profile(order)
+    if profile is None:
+        return {}
+    elasticity, lost, places, _ = profile
+    names = [history.names[place] for place in places]
+    found = _named("elasticity", names, elasticity) | _named("decades lost", names, lost)
+    last = history.last(order)
+    if last is not None and last.signal is not None:
+        found["signal"] = last.signal
+    return found

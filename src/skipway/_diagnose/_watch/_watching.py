@@ -1,0 +1,300 @@
+"""`watch`: what happens to the layers while someone trains."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ..._errors import LossError, ModelError, OptimizerError, warn
+from ..._results import Diagnosis
+from ..._trace._watch._across import Across
+from ..._trace._watch._layers import Layers, bare, find_layers
+from ..._trace._watch._outputs import Outputs
+from ..._trace._watch._steps import Steps
+from ..._trace._watch._turn import Step, Turn
+from .._check import check_model, check_optimizer
+from ._diagnosis import Setting, diagnosis
+from ._history import History
+from ._judge import Judge
+from ._scalars import scalars
+from ._words import headline
+
+WEIGHTS = 2**18  # numbers of large tensors that one look takes on
+
+
+class Watch:
+    """What a watched training shows so far; made by `watch`.
+
+    Attributes:
+        step: how many steps were taken.
+        fresh: whether the step that was taken last was looked at, so that `scalars()` are new.
+    """
+
+    def __init__(
+        self,
+        layers: Layers,
+        turns: Sequence[Turn],
+        steps: Steps,
+        across: Across,
+        notify: Callable[[str], None] | None,
+    ) -> None:
+        self._layers, self._turns, self._steps, self._across = layers, turns, steps, across
+        self._notify = notify
+        self._history = History(layers.owned)
+        names = self._history.names
+        self._learns = [
+            any(each.requires_grad for each in self._main(name))
+            and any(name in turn.layers for turn in turns)
+            for name in names
+        ]
+        narrow = [self._own(name)[0].parameter.dtype.itemsize == 2 for name in names]
+        sizes = [math.inf if self._sparse(name) else self._size(name) for name in names]
+        learns = np.asarray(self._learns)
+        self._judge = Judge(self._history, np.asarray(narrow), learns, np.asarray(sizes, float))
+        self._last = 0
+        self._held: dict[int, list[int]] = {}
+
+    def _own(self, layer: str) -> list[Any]:
+        return [each for each in self._layers.owned if each.layer == layer]
+
+    @property
+    def step(self) -> int:
+        """How many steps were taken."""
+        return max(turn.count for turn in self._turns)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the step that was taken last was looked at."""
+        return self._last > 0 and self._last == self.step
+
+    def loss(self, loss: Tensor) -> Tensor:
+        """Hand in the loss that `backward()` is called on, before it is; returns it.
+
+        Without it, nothing can be said about what the steps take of the loss. Accumulated
+        micro-batches hand in one loss each.
+
+        Args:
+            loss: one number.
+
+        Raises:
+            LossError: it is not one number.
+
+        Example:
+            >>> import torch
+            >>> net = nn.Linear(2, 1)
+            >>> with watch(net, torch.optim.SGD(net.parameters(), lr=0.1)) as seen:
+            ...     seen.loss(net(torch.ones(3, 2)).square().mean()).backward()
+        """
+        if not isinstance(loss, Tensor) or loss.numel() != 1:
+            shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+            raise LossError(f"The loss is {shape}, not one number. Hand in what is minimised.")
+        self._steps.hand(loss)
+        return loss
+
+    def scalars(self) -> dict[str, float]:
+        """Return the latest numbers for a logger, by name and layer.
+
+        Returns:
+            `loss`, `progress`, `learning rate` and, for every layer, `gradient/LAYER` and the like;
+            see docs/watch.md. Empty before the first step.
+        """
+        order = [] if self._steps.outputs is None else self._steps.outputs.order
+        return scalars(self._history, order)
+
+    def diagnosis(self) -> Diagnosis:
+        """Return what the training shows so far, with all layers over the steps.
+
+        Raises:
+            ModelError: no step was taken yet.
+        """
+        if not self._history.steps:
+            raise ModelError("No step was taken yet, so there is nothing to tell. Train first.")
+        return diagnosis(self._history, self._judge.spells.all, self._setting())
+
+    def _setting(self) -> Setting:
+        names = self._history.names
+        outputs = self._steps.outputs
+        optimizers = [type(turn.optimizer).__name__ for turn in self._turns]
+        return Setting(
+            types=[_type(self._layers.modules.get(name), self._own(name)) for name in names],
+            sizes=[self._size(name) for name in names],
+            learns=self._learns,
+            order=[] if outputs is None else outputs.order,
+            optimizer=", ".join(dict.fromkeys(optimizers)),
+            every=self._turns[0].every,
+            steps=self.step,
+            notes=self._notes(),
+        )
+
+    def _main(self, name: str) -> list[nn.Parameter]:
+        own = [each.parameter for each in self._own(name)]
+        return [each for each in own if each.dim() > 1] or own
+
+    def _size(self, name: str) -> int:
+        return sum(each.numel() for each in self._main(name))
+
+    def _sparse(self, name: str) -> bool:
+        return isinstance(self._layers.modules.get(name), (nn.Embedding, nn.EmbeddingBag))
+
+    def _notes(self) -> list[str]:
+        found = []
+        if self._history.loss is None:
+            found.append(
+                "No loss was handed in, so elasticities are relative to the largest one and steps "
+                "could not be judged. Give it: `watch.loss(loss).backward()`."
+            )
+        if self._steps.outputs is None:
+            found.append("The outputs of the layers were not looked at (outputs=0).")
+        still = sum(not learns for learns in self._learns)
+        if still:
+            found.append(f"{still} of {len(self._learns)} layers are frozen or in no optimizer.")
+        return found
+
+    def _see(self, turn: Turn, step: Step) -> None:
+        self._last = turn.count
+        if turn.places is not self._held.get(id(turn)):
+            self._held[id(turn)] = turn.places
+            self._history.hold(turn.places)
+        self._history.add(step)
+        if self._steps.outputs is not None:
+            self._judge.order = self._steps.outputs.order
+        for spell in self._judge.see(step):
+            if self._across.speaks:
+                self._say(f"step {spell.step}: {headline(spell, self._history.names)}")
+
+    def _say(self, words: str) -> None:
+        if self._notify is not None:
+            self._notify(words)
+        else:
+            warn(words)
+
+
+@contextmanager
+def watch(
+    model: nn.Module,
+    optimizer: Optimizer | Sequence[Optimizer],
+    *,
+    every: int = 10,
+    outputs: int = 10,
+    scaler: Any = None,
+    notify: Callable[[str], None] | None = None,
+    weights: int | None = None,
+) -> Iterator[Watch]:
+    """Watch the layers of a model while you train it, in your own loop.
+
+    Training goes exactly as it would without: hooks on the optimizer read the gradients before
+    and the weights before and after its real steps, and hooks on the layers read what passes.
+    They are gone on leaving, also after an exception, and what was seen is kept.
+
+    Args:
+        model: that is trained; also wrapped in DistributedDataParallel, sharded by `fully_shard`,
+            or compiled if it has not run yet.
+        optimizer: that trains it, or several.
+        every: how many steps from one look to the next. The first step is looked at too.
+        outputs: at how many looks once the outputs of the layers are looked at, Adam's epsilon,
+            and every single weight; 0 for never. The first three looks are among them.
+        scaler: the GradScaler, if one is used with an optimizer that is not fused.
+        notify: is called with one line for every finding, when it appears; by default it is a
+            `SkipwayWarning`.
+        weights: how many numbers of large tensors (65,536 and more) one look takes on, one tensor
+            at least; they take turns. All of them with a large number; 262,144 by default.
+
+    Returns:
+        A context manager that gives the `Watch`.
+
+    Raises:
+        ModelError: the model has no parameters, or was compiled and has run before, so that its
+            layers cannot be seen any more.
+        OptimizerError: an optimizer holds none of the model's parameters.
+        LossError: the loss that was handed in is not the one that backward() is called on.
+
+    Example:
+        >>> import torch
+        >>> _ = torch.manual_seed(0)
+        >>> net = nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 1))
+        >>> optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        >>> x = torch.randn(64, 4)
+        >>> with watch(net, optimizer) as seen:
+        ...     for _ in range(15):
+        ...         optimizer.zero_grad()
+        ...         seen.loss((net(x) - x.sum(1, keepdim=True)).square().mean()).backward()
+        ...         optimizer.step()
+        >>> seen.step, seen.diagnosis().cause, round(seen.scalars()["loss"], 2)
+        (15, 'healthy', 0.08)
+    """
+    made, steps = _made(
+        model,
+        optimizer,
+        every=every,
+        outputs=outputs,
+        scaler=scaler,
+        notify=notify,
+        weights=weights,
+    )
+    try:
+        steps.place()
+        yield made
+    finally:
+        steps.remove()
+
+
+def _made(
+    model: nn.Module,
+    optimizer: Any,
+    *,
+    every: int,
+    outputs: int,
+    scaler: Any,
+    notify: Callable[[str], None] | None,
+    weights: int | None,
+) -> tuple[Watch, Steps]:
+    check_model(model)
+    inner, _ = bare(model)
+    optimizers = [_bare_optimizer(each) for each in _several(optimizer)]
+    for each in optimizers:
+        check_optimizer(each, inner)
+    if every < 1 or outputs < 0:
+        raise OptimizerError(
+            f"every={every}, outputs={outputs}: every is 1 or more, outputs 0 or more."
+        )
+    layers = find_layers(model)
+    parameters = [each.parameter for each in layers.owned]
+    across = Across(model, parameters)
+    places = {id(each): at for at, each in enumerate(parameters)}
+    names = [each.layer for each in layers.owned]
+    most = WEIGHTS if weights is None else weights
+    turns = [Turn(each, names, places, every, outputs, most) for each in optimizers]
+    seen = Outputs(layers.modules, lasting=layers.compiled) if outputs else None
+    made: list[Watch] = []
+    steps = Steps(turns, seen, across, scaler, lambda turn, step: made[0]._see(turn, step))
+    made.append(Watch(layers, turns, steps, across, notify))
+    return made[0], steps
+
+
+def _several(optimizer: Any) -> list[Any]:
+    return list(optimizer) if isinstance(optimizer, (list, tuple)) else [optimizer]
+
+
+def _bare_optimizer(optimizer: Any) -> Any:
+    # Accelerate wraps the optimizer in another one, whose own hooks never fire.
+    inner = getattr(optimizer, "optimizer", None)
+    return inner if isinstance(inner, Optimizer) else optimizer
+
+
+def _type(module: nn.Module | None, own: Sequence[Any]) -> str:
+    if isinstance(module, nn.Linear):
+        return f"Linear {module.in_features} → {module.out_features}"
+    if isinstance(module, nn.modules.conv._ConvNd):
+        kernel = "×".join(map(str, module.kernel_size))
+        kind = type(module).__name__
+        return f"{kind} {module.in_channels} → {module.out_channels}, {kernel}"
+    if isinstance(module, nn.Embedding):
+        return f"Embedding {module.num_embeddings} → {module.embedding_dim}"
+    shape = "×".join(map(str, own[0].parameter.shape))
+    return f"{type(module).__name__ if module is not None else 'weights'} {shape}"

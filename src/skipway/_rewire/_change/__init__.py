@@ -1,0 +1,1 @@
+"""What is done to the forward of one module, and how a whole plan is applied."""

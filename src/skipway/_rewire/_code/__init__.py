@@ -1,0 +1,1 @@
+"""A forward read and written anew, as a person would write it."""

@@ -1,0 +1,165 @@
+"""Many parameters in one flat buffer: what one real step did to each, in a handful of calls.
+
+A call per tensor costs microseconds whatever its size, and a network of twenty layers has forty
+tensors. So the weights before the step and the gradients are gathered into two flat buffers, one
+call each, the weights after the step are taken off the first, and every quantity is one pass over
+a buffer while it is still in the processor's cache. Each tensor begins at a multiple of `ROW`
+numbers, the rest of its last row stays zero, so that sums run over whole rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ._sums import ABSENT, ROW, OnDevice, OnHost, RowSums, Sums
+from ._tensors import is_sharded, plain, plain_gradient
+
+
+@dataclass
+class Arena:
+    """Memory that several batches share, since only one of them is under way at a time."""
+
+    weights: Tensor
+    gradients: Tensor
+
+    @classmethod
+    def of(cls, rows: int, dtype: torch.dtype, device: torch.device) -> Arena:
+        """Return zeroed memory for so many rows."""
+        made = [torch.zeros(rows * ROW, dtype=dtype, device=device) for _ in range(2)]
+        return cls(*made)
+
+
+def rows_of(parameter: Tensor) -> int:
+    """Return how many rows a parameter takes."""
+    return max(1, math.ceil(plain(parameter).numel() / ROW))
+
+
+@dataclass
+class Moments:
+    """Adam's second moments of the parameters of a batch, and below what its epsilon rules."""
+
+    tensors: list[Tensor]
+    limits: list[float]
+
+
+class Batch:
+    """Some parameters of one device and one width, measured together.
+
+    Args:
+        places: where each one's sums go.
+        parameters: on one device.
+        arena: of at least as many rows as they take.
+        shared: whether other batches use this memory in between.
+    """
+
+    def __init__(
+        self, places: Sequence[int], parameters: Sequence[Tensor], arena: Arena, shared: bool
+    ) -> None:
+        self.places = np.asarray(places)
+        self.parameters = list(parameters)
+        self.rows = [rows_of(each) for each in parameters]
+        self.starts = np.cumsum([0, *self.rows])[:-1]
+        self.absent: list[int] = []
+        self.shared = shared
+        self._sharded = any(is_sharded(each) for each in parameters)
+        self._simple = not self._sharded and not any(each.is_complex() for each in parameters)
+        size = sum(self.rows) * ROW
+        self._flat = arena.weights[:size], arena.gradients[:size]
+        self._look_up()
+        self.weights, self._gradients = (self._views(flat) for flat in self._flat)
+        kind = OnHost if self._flat[0].device.type == "cpu" else OnDevice
+        self._sums: RowSums = kind(self._flat, self.starts, self.rows)
+
+    def _look_up(self) -> None:
+        self._own = [plain(each) for each in self.parameters]
+        self._pointers = [each.data_ptr() for each in self._own]
+        dtype = self._flat[0].dtype
+        alike = all(own.is_contiguous() and own.dtype == dtype for own in self._own)
+        self._pieces = self._padded() if alike else None
+
+    def _padded(self) -> list[Tensor]:
+        """Return the parameters as flat pieces with zeros between them, as they lie in a buffer."""
+        pieces = []
+        for own, rows in zip(self._own, self.rows, strict=True):
+            pieces.append(own.view(-1))
+            rest = rows * ROW - own.numel()
+            if rest:
+                pieces.append(own.new_zeros(rest))
+        return pieces
+
+    def _views(self, flat: Tensor) -> list[Tensor]:
+        starts = (int(start) * ROW for start in self.starts)
+        return [
+            flat[start : start + own.numel()].view(own.shape)
+            for start, own in zip(starts, self._own, strict=True)
+        ]
+
+    def _current(self) -> list[Tensor]:
+        # A parameter whose memory was exchanged (`.data = `, sharding) is looked up again.
+        if self._sharded or [p.data_ptr() for p in self.parameters] != self._pointers:
+            self._look_up()
+        return self._own
+
+    def take_weights(self) -> None:
+        """Keep the weights as they are before the step."""
+        own = self._current()
+        if self.shared:
+            self._zero_ends()
+        if self._pieces is None:
+            torch._foreach_copy_(self.weights, own)
+        else:
+            torch.cat(self._pieces, out=self._flat[0])
+        self._sums.weights()
+
+    def _zero_ends(self) -> None:
+        # Another batch may have used this memory: the end of each last row has to be zero.
+        for flat in self._flat:
+            for start, rows, own in zip(self.starts, self.rows, self._own, strict=True):
+                flat[int(start) * ROW + own.numel() : int(start + rows) * ROW].zero_()
+
+    def take_gradients(self) -> None:
+        """Keep the gradients that the step will use; those that are missing count as zero."""
+        found = [each.grad for each in self.parameters]
+        grads = [each for each in found if each is not None]
+        self.absent = []
+        if len(grads) == len(found):
+            self._gather(grads)
+        else:
+            self.absent = [at for at, each in enumerate(found) if each is None]
+            for view, grad, own in zip(self._gradients, found, self.parameters, strict=True):
+                view.zero_() if grad is None else view.copy_(plain_gradient(grad, own))
+        self._sums.gradients()
+
+    def _gather(self, grads: list[Tensor]) -> None:
+        if not self._simple or any(each.is_sparse for each in grads):
+            both = zip(grads, self.parameters, strict=True)
+            grads = [plain_gradient(grad, parameter) for grad, parameter in both]
+        torch._foreach_copy_(self._gradients, grads)
+
+    def sums(self, scale: float, *, counts: bool, moments: Moments | None = None) -> Sums:
+        """Return the sums of each parameter after the step, one row for each of `QUANTITIES`.
+
+        Args:
+            scale: that the gradients still carry (of AMP).
+            counts: whether weights are counted; 0 in the sums otherwise.
+            moments: of Adam, where its epsilon is to be judged; 0 in the sums otherwise.
+        """
+        # Nearly equal numbers have an exact difference; no other is off by more than one rounding.
+        torch._foreach_sub_(self.weights, self._current())
+        found = self._sums.after(counts)
+        if scale != 1.0:
+            found[1] /= scale * scale
+            found[3] /= scale
+        if moments is not None:
+            # The weights are done with; the moments take their place.
+            torch._foreach_copy_(self.weights, moments.tensors)
+            found[6] = self._sums.below(moments.limits)
+        if self.absent:
+            found[1, self.absent] = ABSENT
+        return found

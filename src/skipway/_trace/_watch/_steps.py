@@ -1,0 +1,177 @@
+"""Hooks on optimizers around someone else's loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.utils.hooks import RemovableHandle
+
+from ._across import Across
+from ._batch import Batch
+from ._outputs import Outputs, Passed
+from ._turn import Handed, Step, Turn
+
+
+class Steps:
+    """Looks at the steps of optimizers while it is entered.
+
+    Args:
+        turns: one for each optimizer.
+        outputs: hooks on the layers; `None` for none.
+        across: the processes that train together.
+        scaler: a `GradScaler`, where one is used with optimizers that are not fused.
+        tell: is called with every step that was looked at.
+    """
+
+    def __init__(
+        self,
+        turns: Sequence[Turn],
+        outputs: Outputs | None,
+        across: Across,
+        scaler: Any,
+        tell: Callable[[Turn, Step], None],
+    ) -> None:
+        self.turns = list(turns)
+        self.outputs = outputs
+        self._across, self._scaler, self._tell = across, scaler, tell
+        self._handles: list[RemovableHandle] = []
+        self._taken: dict[int, tuple[list[Batch], float]] = {}
+
+    def place(self) -> None:
+        """Place the hooks."""
+        for turn in self.turns:
+            self._handles += [
+                turn.optimizer.register_step_pre_hook(self._pre(turn)),
+                turn.optimizer.register_step_post_hook(self._post(turn)),
+            ]
+        self._prepare()
+
+    def remove(self) -> None:
+        """Take every hook away."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        if self.outputs is not None:
+            self.outputs.remove()
+
+    def hand(self, loss: Tensor) -> None:
+        """Take a loss for every optimizer whose next step is looked at."""
+        for turn in self.turns:
+            # A closure may compute many losses in one step; the gradients of the first are used.
+            if turn.watched and not (turn.closing and turn.handed):
+                turn.hand(loss, self.outputs if turn.deep else None)
+
+    def _prepare(self) -> None:
+        if self.outputs is None:
+            return
+        deep = any(turn.deep for turn in self.turns)
+        if deep and not self.outputs.looking:
+            self.outputs.begin()
+        elif not deep and (self.outputs.looking or self.outputs.placed):
+            self.outputs.end()
+
+    def _pre(self, turn: Turn) -> Callable[[Optimizer, Any, Any], Any]:
+        def before(optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
+            if not turn.watched:
+                return None
+            turn.refresh()
+            closure = args[1] if len(args) > 1 else kwargs.get("closure")
+            with torch.no_grad():
+                self._take(turn, gradients=closure is None)
+            if closure is None:
+                return None
+            wrapped = self._after_first(turn, closure)
+            if len(args) > 1:
+                return (args[0], wrapped, *args[2:]), kwargs
+            return args, {**kwargs, "closure": wrapped}
+
+        return before
+
+    def _take(self, turn: Turn, *, gradients: bool) -> None:
+        batches = turn.batches()
+        scale = getattr(turn.optimizer, "grad_scale", None)
+        self._taken[id(turn)] = batches, 1.0 if scale is None else float(scale)
+        for batch in batches:
+            batch.take_weights()
+            if gradients:
+                batch.take_gradients()
+
+    def _after_first(self, turn: Turn, closure: Callable[[], Any]) -> Callable[[], Any]:
+        first = True
+
+        def run() -> Any:
+            nonlocal first
+            # Lightning accumulates before the step and computes the last micro-batch inside it;
+            # where nothing was handed in before, what passed before was no part of this step.
+            if first and self.outputs is not None and not turn.handed:
+                self.outputs.drop()
+            value = closure()
+            if first:
+                first = False
+                turn.closing = True
+                with torch.no_grad():
+                    for batch in self._taken[id(turn)][0]:
+                        batch.take_gradients()
+                if not turn.handed and isinstance(value, Tensor):
+                    turn.handed.append(Handed(value.detach()))
+                if self.outputs is not None:
+                    self.outputs.pause()
+            return value
+
+        return run
+
+    def _post(self, turn: Turn) -> Callable[[Optimizer, Any, Any], None]:
+        def after(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+            if turn.watched:
+                self._look(turn)
+                self._prepare()
+            else:
+                turn.done()
+                if turn.watched:
+                    self._prepare()
+
+        return after
+
+    def _look(self, turn: Turn) -> None:
+        taken = self._taken.pop(id(turn), None)
+        infinite = getattr(turn.optimizer, "found_inf", None)
+        if taken is None or (infinite is not None and float(infinite)):
+            turn.done(looked=False)  # GradScaler left the step out, from within the optimizer
+            return
+        step = self._step(turn, *taken)
+        turn.done()
+        self._tell(turn, step)
+
+    def _step(self, turn: Turn, batches: list[Batch], scale: float) -> Step:
+        deep = turn.deep
+        sums, (looked, counted) = turn.nothing()
+        whole = scale if self._scaler is None else float(self._scaler.get_scale())
+        with torch.no_grad():
+            for batch in batches:
+                # The turns of large tensors come seldom enough to count them each time.
+                counts = deep or batch.shared
+                moments = turn.moments(batch) if counts else None
+                sums[:, batch.places] = batch.sums(scale, counts=counts, moments=moments)
+                looked[batch.places] = True
+                counted[batch.places] = counts
+        return Step(
+            number=turn.count + 1,
+            sums=self._across.whole(sums),
+            looked=looked,
+            loss=self._across.mean(turn.loss(whole)),
+            rate=max(float(group.get("lr", 0.0)) for group in turn.optimizer.param_groups),
+            counted=counted,
+            deep=deep or len(batches) > 1,
+            passed=self._passed(turn, whole) if deep else None,
+        )
+
+    def _passed(self, turn: Turn, scale: float) -> dict[str, Passed] | None:
+        if self.outputs is None:
+            return None
+        self.outputs.check()
+        names = [name for name in self.outputs.modules if name in turn.layers]
+        return self._across.passed(self.outputs.take(turn.layers, scale), names)
