@@ -10,14 +10,18 @@ from typing import Any
 try:
     from lightning.pytorch import Callback, LightningModule, Trainer
 except ImportError:
-    from pytorch_lightning import Callback, LightningModule, Trainer
+    from pytorch_lightning import (  # type: ignore[assignment]
+        Callback,
+        LightningModule,
+        Trainer,
+    )
 
 from torch import Tensor
 
 import skipway
 
 
-class WatchLayers(Callback):  # type: ignore[misc, unused-ignore]  # Lightning may be missing
+class WatchLayers(Callback):  # type: ignore[misc]  # Lightning may be missing
     """Watch the layers while Lightning trains.
 
     The numbers of `Watch.scalars()` go to the trainer's loggers, under `prefix`. At the end the
@@ -58,9 +62,10 @@ class WatchLayers(Callback):  # type: ignore[misc, unused-ignore]  # Lightning m
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to watch."""
+        model = pl_module if trainer.model is None else trainer.model
         self.watch = self._stack.enter_context(
             skipway.watch(
-                trainer.model, trainer.optimizers, every=self.every, outputs=self.outputs,
+                model, trainer.optimizers, every=self.every, outputs=self.outputs,
                 scaler=getattr(trainer.precision_plugin, "scaler", None), notify=self.notify,
             )
         )  # fmt: skip

@@ -40,7 +40,7 @@ class Live:
         self._watch = watch
         self._handle: DisplayHandle | None = display(
             HTML("<em>No step was taken yet.</em>"), display_id=True
-        )  # type: ignore[no-untyped-call, unused-ignore]
+        )
 
     def update(self) -> None:
         """Redraw, if the step that was taken last was looked at."""

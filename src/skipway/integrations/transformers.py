@@ -19,7 +19,7 @@ from transformers import (
 import skipway
 
 
-class WatchLayers(TrainerCallback):  # type: ignore[misc, unused-ignore]  # it may be missing
+class WatchLayers(TrainerCallback):  # type: ignore[misc]  # it may be missing
     """Watch the layers while the Trainer of Hugging Face trains.
 
     The numbers of `Watch.scalars()` join the Trainer's own logs (`logging_steps`), and go with
@@ -73,7 +73,7 @@ class WatchLayers(TrainerCallback):  # type: ignore[misc, unused-ignore]  # it m
                 self.watch.loss(found[0] if isinstance(found, tuple) else found)
             return found
 
-        trainer.compute_loss = computed
+        trainer.compute_loss = computed  # type: ignore[method-assign]  # taken back at the end
         self._stack.callback(trainer.__dict__.pop, "compute_loss", None)
         return self
 
