@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import operator
 from typing import Any
 
@@ -11,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from skipway import rewire
+from skipway._errors import RewireError
 from skipway._rewire._code._classes import rewired_class
 from skipway._rewire._code._edits import Gather, Join, Swap
 from skipway._rewire._code._loops import folded
@@ -156,3 +159,21 @@ def test_a_loop_does_what_the_lines_did(calls: list[tuple[int, int, int]]) -> No
         exec(code, space)
         space["run"](lambda which, value, found=found: found.append((which, value)))
         assert found == [(which, a + b) for which, a, b in calls]
+
+
+def test_the_garbage_collector_waits_and_goes_on():
+    seen = []
+
+    class Looks(nn.Sequential):
+        def forward(self, x):
+            seen.append(gc.isenabled())
+            return super().forward(x)
+
+    net = Looks(*(nn.Linear(4, 4) for _ in range(6)))
+    rewire(net, torch.randn(2, 4))
+    assert seen
+    assert not any(seen)
+    assert gc.isenabled()
+    with pytest.raises(RewireError):
+        rewire(nn.Sequential(nn.Linear(4, 4)), torch.randn(2, 4))
+    assert gc.isenabled()

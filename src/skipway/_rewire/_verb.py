@@ -22,6 +22,7 @@ from ._change._relay import check_relays
 from ._code._classes import base_of
 from ._code._reading import Readings
 from ._code._source import Page, whole
+from ._collector import collector_waits
 from ._stacked_rnn import is_inner, stacked_rnns
 from ._where._placing import place
 from ._where._plan import make_plan, with_gates, with_scale
@@ -87,7 +88,7 @@ def rewire(
     """
     check(model, "rewire")
     _check_guides(diagnosis, plan)
-    with untouched(model):
+    with collector_waits(), untouched(model):
         graph = observe(model, inputs)
         chosen = plan or make_plan(graph, how, diagnosis)
         if preserve:
