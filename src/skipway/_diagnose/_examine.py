@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 
 from .._case import Loss, Objective
 from .._results import Diagnosis
-from .._trace import untouched
+from .._trace import collector_waits, untouched
 from ._batches import parts_of
 from ._check import check_batch, check_model, check_optimizer, check_task
 from ._facts import Facts
@@ -82,12 +82,13 @@ def diagnose(
     parts = parts_of(batch, batches, max(size, 1), pair=objective is None)
     task = Task(model, batch, loss_fn, objective, optimizer, max(size, 1), steps, parts)
     with untouched(model):
-        facts = task.measure()
-        if shattering:
-            facts = with_correlations(task, facts)
-        found = first_look(facts)
+        with collector_waits():
+            facts = task.measure()
+            if shattering:
+                facts = with_correlations(task, facts)
+            found = first_look(facts)
         if more_to_try(facts, found):
-            facts = task.try_further(facts)
+            facts = task.try_further(facts)  # trains on copies, for as long as it takes
         found = [with_numbers(each, facts) for each in last_look(facts, found)]
     return _diagnosis(facts, found, task, when)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .._case import call
 from .._errors import RewireError, SkipwayError
 from .._results import Diagnosis, Plan, Rewiring, Undo
-from .._trace import Graph, observe, record, untouched
+from .._trace import Graph, collector_waits, observe, record, untouched
 from ._change._added_skip import AddedSkip
 from ._change._apply import Applied, apply
 from ._change._dense_block import dense_blocks
@@ -22,7 +22,6 @@ from ._change._relay import check_relays
 from ._code._classes import base_of
 from ._code._reading import Readings
 from ._code._source import Page, whole
-from ._collector import collector_waits
 from ._stacked_rnn import is_inner, stacked_rnns
 from ._where._placing import place
 from ._where._plan import make_plan, with_gates, with_scale

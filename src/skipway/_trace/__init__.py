@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ._chains import chains
+from ._collector import collector_waits
 from ._graph import Graph, Node, Unit
 from ._observe import Visit, observe, record
 from ._series import Stage, layers_at, series
@@ -20,6 +21,7 @@ __all__ = [
     "Visit",
     "branch_of",
     "chains",
+    "collector_waits",
     "layers_at",
     "observe",
     "observe_sites",
