@@ -1086,7 +1086,9 @@ def test_killed_run_goes_on_where_it_stopped(tmp_path, program, workers, number)
     again = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert again.stdout.split() == [str(kept), "16", "8"]
     assert sorted(path.name for path in folder.iterdir()) == [
+        ".lock",
         "cells",
+        "cells.csv",
         "comparison.json",
         "run.json",
     ]
