@@ -58,5 +58,7 @@ def train_rewired(rank: int, kind: str, how: str, folder: str) -> None:
         found = flat_gradients(net, rank)
         if rank == 0:
             torch.save(found, Path(folder) / "gradients.pt")
+        dist.barrier()  # gloo aborts where one side leaves while the other still talks
+        del net
     finally:
         dist.destroy_process_group()

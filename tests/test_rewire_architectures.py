@@ -439,3 +439,17 @@ def test_a_stage_that_goes_on_beyond_a_skip_of_its_own_is_no_end() -> None:
     expected = net[2](y + stage[2](y))
     assert rewiring.model is not None
     torch.testing.assert_close(rewiring.model(x), expected)
+
+
+@pytest.mark.parametrize("name", ["resnest14d", "cspresnet50", "ese_vovnet19b_dw"])
+@each_way
+def test_a_networks_own_plan_fits_it(name: str, how: str) -> None:
+    # What is pooled or joined between two blocks has one shape inside and another outside of them.
+    timm = pytest.importorskip("timm")
+    net = timm.create_model(name, num_classes=10).eval()
+    x = torch.randn(2, 3, 64, 64)
+    rewiring = rewire(net, x, how=how)
+    assert rewiring.plan.skips
+    assert torch.equal(rewiring.plain()(x), net(x))
+    again = rewire(net, x, plan=rewiring.plan).model
+    torch.testing.assert_close(again(x), rewiring.model(x))

@@ -64,6 +64,15 @@ def place(graph: Graph, skip: PlannedSkip) -> Placed:
     return _fitting(graph, skip, source, destination)
 
 
+def fits(graph: Graph, skip: PlannedSkip) -> bool:
+    """Tell whether there is a place for the skip in this network."""
+    try:
+        place(graph, skip)
+    except RewireError:
+        return False
+    return True
+
+
 def _ends_in_sight(
     graph: Graph, skip: PlannedSkip, first: Unit, last: Unit
 ) -> tuple[Place | None, Place | None]:

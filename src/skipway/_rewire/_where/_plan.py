@@ -20,7 +20,7 @@ from ._decay import losing_part, said
 from ._densify import densified
 from ._hourglass import levels, long_pairs
 from ._places import Place
-from ._placing import ends_of, is_final
+from ._placing import ends_of, fits, is_final
 from ._refusals import no_place
 from ._runs import STEP, Point, runs_of
 from ._shortcuts import Ends, fuse_of, shortcut_of
@@ -45,7 +45,7 @@ def make_plan(graph: Graph, how: How, diagnosis: Diagnosis | None) -> Plan:
     merge: Merge = "add" if how == "add" else "cat"
     found = [skips for run in runs for skips in _along(graph, run, merge)]
     found += inner_skips(graph, merge)
-    kept = losing_part(found, diagnosis)
+    kept = [_fitting(graph, skips) for skips in losing_part(found, diagnosis)]
     if not any(kept):
         raise RewireError(no_place(graph, [[point.unit for point in run] for run in runs]))
     reason = said([skip for run in kept for skip in run], found, diagnosis)
@@ -55,6 +55,11 @@ def make_plan(graph: Graph, how: How, diagnosis: Diagnosis | None) -> Plan:
         (s for each in kept for s in each), key=lambda s: graph.unit(outer_name(s.source)).node
     )
     return Plan(how=how, skips=tuple(skips), reason=reason)
+
+
+def _fitting(graph: Graph, skips: Sequence[PlannedSkip]) -> list[PlannedSkip]:
+    """Leave out what no forward sees both ends of as planned, such as a tensor pooled between."""
+    return [skip for skip in skips if is_inner(skip) or fits(graph, skip)]
 
 
 def with_gates(plan: Plan) -> Plan:
