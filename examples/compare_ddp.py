@@ -65,6 +65,7 @@ def worker(job: Path) -> None:
         optimizer.step()
     if rank == 0:
         torch.save(model.module.state_dict(), job.with_suffix(".trained"))
+    torch.distributed.barrier()  # nobody leaves while the other still talks
     torch.distributed.destroy_process_group()
 
 

@@ -32,6 +32,7 @@ def train(rank: int, memory: str, folder: str) -> None:
         found = gradients(net, rank)
         if rank == 0:
             torch.save(found, Path(folder) / "gradients.pt")
+        dist.barrier()  # gloo aborts where one side leaves while the other still talks
     finally:
         dist.destroy_process_group()
 

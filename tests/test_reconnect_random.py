@@ -161,3 +161,11 @@ def test_the_independent_run_halves_a_branch() -> None:
         torch.testing.assert_close(net(mode.inputs), net.body(x))
     with pytest.raises(AssertionError):
         torch.testing.assert_close(output, net(x))
+
+
+def test_a_branch_without_weights_says_nothing_of_its_axis() -> None:
+    # What hypothesis found: the way around the first sum passes only a norm and an activation.
+    beside = (Beside, ["batch norm", "batch norm", "tanh"])
+    functional = (Functional, [beside, (Summing, ["batch norm", "tanh"]), "layer", "batch norm"])
+    spec = [functional, (Residual, ["layer"])]
+    test_a_rule_for_single_sums.hypothesis.inner_test(spec, images=True, training=False)

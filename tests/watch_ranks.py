@@ -79,6 +79,7 @@ def main(how: str, folder: str) -> None:
         x, y = batch(32)
         own = x.chunk(2)[rank], y.chunk(2)[rank]
         torch.save(train(spread(network(), how), own), Path(folder) / f"{rank}.pt")
+        dist.barrier()  # gloo aborts where one side leaves while the other still talks
     finally:
         dist.destroy_process_group()
 

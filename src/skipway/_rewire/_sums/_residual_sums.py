@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ..._errors import RewireError
 from ..._results import Plan
-from ..._trace import Graph, Joint, read_joints, read_skips
+from ..._trace import Graph, Joint, branch_of, read_joints, read_skips
 
 
 @dataclass
@@ -44,6 +44,8 @@ class ResidualSums:
             return "it adds more than two"
         if shapes != {node.shape}:
             return "it broadcasts one of its sides"
+        if not branch_of(self.graph, joint):
+            return "nothing on its branch learns"
         return ""
 
     def narrow(self, plan: Plan) -> None:
