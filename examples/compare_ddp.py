@@ -44,9 +44,10 @@ def train_in_two_processes(model, data, *, seed, rate, log):
         words = ["--standalone", "--nproc-per-node=2", __file__, "worker", str(job)]
         command = [sys.executable, "-m", "torch.distributed.run", *words]
         done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
+        trained = job.with_suffix(".trained")
+        if not trained.exists():
             raise RuntimeError(done.stderr[-2000:])
-        model.load_state_dict(torch.load(job.with_suffix(".trained"), weights_only=True))
+        model.load_state_dict(torch.load(trained, weights_only=True))
 
 
 def worker(job: Path) -> None:
