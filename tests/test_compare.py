@@ -25,7 +25,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from skipway import Case
+from skipway import Case, Slurm
 from skipway._compare import answer, compare, forget, paired, train
 from skipway._compare._budget import steps_for
 from skipway._compare._cells import Cell
@@ -1161,3 +1161,12 @@ def test_own_training_gets_a_dataset_where_the_case_has_one():
     quick({"own": case(train=TensorDataset(*TRAIN), training=look)}, seeds=1)
     assert seen["train"] + seen["validation"] == len(TRAIN[1])
     assert seen["test"] == 2  # a pair of tensors, as the case gives it
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"together": 0}, {"at_once": "many"}, {"poll": 0}, {"poll": "x"}]
+)
+def test_cluster_numbers_that_make_no_sense_are_refused(wrong):
+    (name,) = wrong
+    with pytest.raises(RunError, match=f"{name}=.*; give"):
+        Slurm(**wrong)

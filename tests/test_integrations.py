@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -172,6 +173,15 @@ def test_transformers(tmp_path: Path) -> None:
     kept = skipway.read(tmp_path / "layers.json")
     assert kept.cause == callback.diagnosis.cause
     assert not optimizer._optimizer_step_pre_hooks
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("framework", ["lightning", "transformers"])
+def test_a_wrong_ending_is_refused_before_the_training(framework: str) -> None:
+    pytest.importorskip(framework)
+    module = importlib.import_module(f"skipway.integrations.{framework}")
+    with pytest.raises(skipway.SkipwayError, match=r"ends in neither \.html nor \.json"):
+        module.WatchLayers(save="layers.txt")
 
 
 # ---------------------------------------------------------------- Accelerate

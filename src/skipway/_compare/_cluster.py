@@ -42,6 +42,9 @@ class Slurm:
             beside the seconds that a start takes.
         poll: seconds between two looks at the queue.
 
+    Raises:
+        RunError: one of the numbers makes no sense; the message says which, and what to give.
+
     Example:
         >>> Slurm({"slurm_partition": "gpu", "gpus_per_node": 1, "timeout_min": 90}, together=4)
         Slurm(options={'slurm_partition': 'gpu', 'gpus_per_node': 1, 'timeout_min': 90}, ...
@@ -51,6 +54,14 @@ class Slurm:
     at_once: int = 256
     together: int = 1
     poll: float = 5.0
+
+    def __post_init__(self) -> None:
+        for name in ("at_once", "together"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise RunError(f"{name}={value!r} runs nothing; give a whole number, 1 or more.")
+        if not isinstance(self.poll, (int, float)) or not self.poll > 0:
+            raise RunError(f"poll={self.poll!r} is no waiting time; give seconds above zero.")
 
 
 @dataclass
@@ -111,7 +122,7 @@ def run_on_cluster(
 
 
 def _parts(cells: Sequence[Cell], size: int) -> list[Sequence[Cell]]:
-    return [cells[start : start + size] for start in range(0, len(cells), max(1, size))]
+    return [cells[start : start + size] for start in range(0, len(cells), size)]
 
 
 def _finished(store: Cells, cells: Sequence[Cell]) -> Iterator[tuple[Cell, Run]]:

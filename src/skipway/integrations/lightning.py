@@ -35,6 +35,9 @@ class WatchLayers(Callback):  # type: ignore[misc]  # Lightning may be missing
         notify: is called with one line for every finding, when it appears; by default it is a
             `SkipwayWarning`.
 
+    Raises:
+        SkipwayError: `save` ends in neither; said here and not after the training.
+
     Example:
         ```python
         from lightning.pytorch import Trainer
@@ -54,6 +57,10 @@ class WatchLayers(Callback):  # type: ignore[misc]  # Lightning may be missing
         notify: Callable[[str], None] | None = None,
     ) -> None:
         super().__init__()
+        if save is not None and Path(save).suffix not in (".html", ".json"):
+            raise skipway.SkipwayError(
+                f"save={str(save)!r} ends in neither .html nor .json; name one of them."
+            )
         self.every, self.outputs, self.save = every, outputs, save
         self.prefix, self.notify = prefix, notify
         self.watch: skipway.Watch | None = None

@@ -36,6 +36,9 @@ class WatchLayers(TrainerCallback):  # type: ignore[misc]  # it may be missing
         notify: is called with one line for every finding, when it appears; by default it is a
             `SkipwayWarning`.
 
+    Raises:
+        SkipwayError: `save` ends in neither; said here and not after the training.
+
     Example:
         ```python
         from transformers import Trainer
@@ -56,6 +59,10 @@ class WatchLayers(TrainerCallback):  # type: ignore[misc]  # it may be missing
         prefix: str = "skipway/",
         notify: Callable[[str], None] | None = None,
     ) -> None:
+        if save is not None and Path(save).suffix not in (".html", ".json"):
+            raise skipway.SkipwayError(
+                f"save={str(save)!r} ends in neither .html nor .json; name one of them."
+            )
         self.every, self.outputs, self.save = every, outputs, save
         self.prefix, self.notify = prefix, notify
         self.watch: skipway.Watch | None = None
