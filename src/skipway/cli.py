@@ -7,13 +7,20 @@ import os
 import shlex
 import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import __version__, cases
+from ._cli_options import (
+    check_ending,
+    json_option,
+    plan_and_save,
+    shape_option,
+    training_options,
+    workers_of,
+)
 from ._errors import RunError, SkipwayError
 from .learn._commands import learn
 
@@ -21,7 +28,6 @@ if TYPE_CHECKING:
     from ._case import Case
     from ._results import Plan, Rewiring
 
-F = TypeVar("F", bound=Callable[..., Any])
 RUNS = Path("skipway-runs")
 CASE_HELP = "CASE is a built-in name (see `skipway cases`) or path/to/file.py[:name]."
 
@@ -79,50 +85,10 @@ def main(show_traceback: bool) -> None:
     """See where the gradient dies, give it another path, prove that it helped."""
 
 
-def _json(command: F) -> F:
-    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(
-        command
-    )
-
-
-def _shape(command: F) -> F:
-    return click.option(
-        "--shape", help="For a MODEL: the shape of a random input, such as 1,3,224,224."
-    )(command)
-
-
-def _training(command: F) -> F:
-    options = (
-        click.option("--seeds", default=5, show_default=True, type=click.IntRange(1),
-                     help="Paired trainings of every variant."),
-        click.option("--epochs", type=int, help="Instead of the case's own number."),
-        click.option("--workers", type=click.IntRange(0),
-                     help="Local processes.  [default: one per usable core]"),
-        click.option("--folder", type=click.Path(file_okay=False, path_type=Path),
-                     help="Where trainings and results are kept.  [default: skipway-runs/CASE]"),
-        click.option("--fresh", is_flag=True, help="Forget what the folder holds and start over."),
-        click.option("--controls/--no-controls", default=True, show_default=True,
-                     help="Run a linear, a shallow and a better initialised network beside."),
-        click.option("--budget", type=click.Choice(["epochs", "flops", "time"]), default="epochs",
-                     show_default=True, help="What is equal for all variants."),
-        click.option("--time-limit", type=click.FloatRange(0, min_open=True), metavar="SECONDS",
-                     help="A training that takes longer counts as failed."),
-        click.option("--retry-failed", is_flag=True, help="Train again what failed before."),
-        click.option("--cluster", type=click.Choice(["slurm"]),
-                     help="Train on a Slurm cluster; the folder must be one that its nodes see."),
-        click.option("--cluster-option", "cluster_options", multiple=True, metavar="NAME=VALUE",
-                     help="For its jobs, by submitit's names: timeout_min=90, mem_gb=8, "
-                          "slurm_partition=gpu; also at_once, together, poll. Repeatable."),
-    )  # fmt: skip
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
 @main.command(epilog=CASE_HELP)
 @click.argument("case", default="plain-mlp", metavar="[CASE]")
-@_training
-@_json
+@training_options
+@json_option
 def cure(
     case: str,
     seeds: int,
@@ -155,7 +121,7 @@ def cure(
         result = run(
             problem,
             seeds=seeds,
-            workers=_workers(workers, cluster, cluster_options),
+            workers=workers_of(workers, cluster, cluster_options),
             folder=place,
             controls=controls,
             budget=budget,
@@ -180,12 +146,12 @@ def cure(
 @click.argument("case")
 @click.option("--after", default=0, type=click.IntRange(0), help="Train this many epochs first.")
 @click.option("--save", type=click.Path(path_type=Path), help="Also write it as .html or .json.")
-@_json
+@json_option
 def diagnose(case: str, after: int, save: Path | None, as_json: bool) -> None:
     """Where does the gradient die, and why?"""
     from ._cure import diagnose_case
 
-    _check_ending(save, ".html", ".json")
+    check_ending(save, ".html", ".json")
     with _progress("diagnose") as progress:
         result = diagnose_case(_find(case), epochs=after, progress=progress)
     _finish(result, save, as_json)
@@ -204,24 +170,15 @@ def diagnose(case: str, after: int, save: Path | None, as_json: bool) -> None:
     is_flag=True,
     help="Start with every skip closed: the outputs stay bit for bit what they are.",
 )
-@click.option(
-    "--plan",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A saved plan to apply instead of a new one.",
-)
-@click.option(
-    "--save",
-    type=click.Path(path_type=Path),
-    help="Also write it: .html, .json (plan and source) or .py (the source).",
-)
-@_json  # fmt: skip
+@plan_and_save
+@json_option
 def rewire(
     case: str, how: Any, preserve: bool, plan: Path | None, save: Path | None, as_json: bool
 ) -> None:
     """Which skips, where, and what does the code look like then?"""
     from ._cure import rewire_case
 
-    _check_ending(save, ".py", ".json", ".html")
+    check_ending(save, ".py", ".json", ".html")
     given = _plan_in(plan)
     if given is not None and how not in (None, given.how):
         raise click.UsageError(f"--how {how} and a plan that says {given.how}; leave one out.")
@@ -236,7 +193,7 @@ RULES = ("rezero", "skipinit", "layerscale", "stochastic-depth", "fixup", "scale
 
 @main.command(epilog=SUBJECT_HELP)
 @click.argument("case", metavar="CASE|MODEL")
-@_shape
+@shape_option
 @click.option(
     "--rule",
     type=click.Choice(RULES),
@@ -248,17 +205,8 @@ RULES = ("rezero", "skipinit", "layerscale", "stochastic-depth", "fixup", "scale
     show_default=True,
     help="Compute at first what it did, where the rule can.",
 )
-@click.option(
-    "--plan",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A saved plan to apply instead of a new one.",
-)
-@click.option(
-    "--save",
-    type=click.Path(path_type=Path),
-    help="Also write it: .html, .json (plan and source) or .py (the source).",
-)
-@_json  # fmt: skip
+@plan_and_save
+@json_option
 def reconnect(
     case: str,
     shape: str | None,
@@ -272,7 +220,7 @@ def reconnect(
     from ._rewire import reconnect as run
     from ._subject import subject
 
-    _check_ending(save, ".py", ".json", ".html")
+    check_ending(save, ".py", ".json", ".html")
     if plan and rule:
         raise click.UsageError("--rule and --plan, which says the rule itself; leave one out.")
     chosen = None if rule == "none" else rule or "rezero"
@@ -284,24 +232,24 @@ def reconnect(
 
 @main.command(epilog=SUBJECT_HELP)
 @click.argument("case", metavar="CASE|MODEL")
-@_shape
+@shape_option
 @click.option("--save", type=click.Path(path_type=Path), help="Also write it as .html or .json.")
-@_json
+@json_option
 def skips(case: str, shape: str | None, save: Path | None, as_json: bool) -> None:
     """Which skips does this network already have?"""
     from ._rewire import skips as run
     from ._subject import subject
 
-    _check_ending(save, ".html", ".json")
+    check_ending(save, ".html", ".json")
     _finish(run(*subject(case, shape)), save, as_json)
 
 
 @main.command(epilog=CASE_HELP)
 @click.argument("case_names", nargs=-1, required=True, metavar="CASE...")
-@_training
+@training_options
 @click.option("--dry-run", is_flag=True, help="Say what would be trained and how long it takes.")
 @click.option("--save", type=click.Path(path_type=Path), help="Also write it as .html or .json.")
-@_json
+@json_option
 def compare(
     case_names: tuple[str, ...],
     seeds: int,
@@ -334,7 +282,7 @@ def compare(
     together = dict(zip(names, problems, strict=True))
     shared: dict[str, Any] = {
         "seeds": seeds,
-        "workers": _workers(workers, cluster, cluster_options),
+        "workers": workers_of(workers, cluster, cluster_options),
         "folder": place,
         "controls": controls,
         "budget": budget,
@@ -350,7 +298,7 @@ def compare(
 
 
 @main.command("cases")
-@_json
+@json_option
 def list_cases(as_json: bool) -> None:
     """List the built-in cases."""
     summaries = cases.summaries()
@@ -369,7 +317,7 @@ def list_cases(as_json: bool) -> None:
     type=click.Path(path_type=Path),
     help="Where to write it.  [default: report.html beside the result]",
 )
-@_json  # fmt: skip
+@json_option  # fmt: skip
 def report(run: Path, save: Path | None, as_json: bool) -> None:
     """Draw the report of a finished run again, from its folder alone.
 
@@ -384,33 +332,6 @@ def report(run: Path, save: Path | None, as_json: bool) -> None:
 main.add_command(learn)
 
 
-def _workers(workers: int | None, cluster: str | None, options: tuple[str, ...]) -> Any:
-    """Return what `compare` takes as its workers."""
-    if cluster is None:
-        if options:
-            raise click.UsageError("--cluster-option goes with --cluster slurm.")
-        return workers
-    if workers is not None:
-        raise click.UsageError("--workers is for this machine, --cluster for another; give one.")
-    from ._compare import Slurm
-
-    given = dict(_option(each) for each in options)
-    own = {name: given.pop(name) for name in ("at_once", "together", "poll") if name in given}
-    return Slurm(given, **own)
-
-
-def _option(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise click.BadParameter(f"{text!r} is no NAME=VALUE", param_hint="--cluster-option")
-    for kind in (int, float):
-        try:
-            return name, kind(value)
-        except ValueError:
-            continue
-    return name, value
-
-
 def _result_in(folder: Path) -> Path:
     """Return the file that holds the result; one that compare() left counts as well."""
     for name in ("result.json", "comparison.json"):
@@ -423,14 +344,6 @@ def _result_in(folder: Path) -> Path:
         if cells
         else f"{folder} holds no run: neither result.json nor comparison.json is in it."
     )
-
-
-def _check_ending(save: Path | None, *endings: str) -> None:
-    """Refuse another kind of file before the work is done, not after."""
-    if save is not None and save.suffix not in endings:
-        raise click.BadParameter(
-            f"{save.name!r} ends in none of {', '.join(endings)}", param_hint="--save"
-        )
 
 
 def _find(spec: str, epochs: int | None = None) -> Case:
