@@ -998,6 +998,53 @@ def test_folder_of_another_process_is_refused(tmp_path):
     quick({"a": case()}, seeds=1, folder=tmp_path)
 
 
+SLOW_CASE = textwrap.dedent("""
+    import time, torch
+    from torch import nn
+    from skipway import Case
+
+    def model():
+        time.sleep(0.3)  # so that there is a middle in which another process comes
+        return nn.Linear(4, 2)
+
+    x = torch.randn(40, 4, generator=torch.Generator().manual_seed(0))
+    y = (x[:, 0] > 0).long()
+    case = Case(name=NAME, model=model, train=(x, y), test=(x, y), epochs=1,
+                loss=nn.functional.cross_entropy, learning_rates=(1.0,),
+                optimizer=lambda p: torch.optim.SGD(p, lr=0.1))
+""")
+
+
+def test_fresh_start_waits_for_its_turn(tmp_path):
+    """`--fresh` beside a run at work takes nothing from it; once it is over it begins anew."""
+    for name in "ab":
+        (tmp_path / f"{name}.py").write_text(SLOW_CASE.replace("NAME", repr(name)))
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "skipway", "compare", "a.py", "b.py", "--seeds", "6"]
+    command += ["--no-controls", "--workers", "0", "--folder", str(folder)]
+    options = {"cwd": tmp_path, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **options) as first:
+        _wait_for_cells(folder, 2, first)
+        before = {path: path.stat().st_ino for path in folder.rglob("*.json")}
+        second = subprocess.run([*command, "--fresh"], **options, check=False)
+        assert first.poll() is None, "it ended before the second process came"
+        assert second.returncode == 2
+        assert "Another process works in" in second.stderr
+        assert {path: path.stat().st_ino for path in before} == before
+        first.communicate()
+        assert first.returncode == 0
+    kept = _written(folder)
+    assert len(kept) == 12
+    subprocess.run([*command, "--fresh"], **options, check=True)
+    again = _written(folder)
+    assert again.keys() == kept.keys()
+    assert min(again.values()) > max(kept.values())
+
+
+def _written(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in (folder / "cells").glob("*.json")}
+
+
 def test_full_disk_loses_nothing(tmp_path):
     folder = tmp_path / "run"
     program = tmp_path / "program.py"

@@ -7,6 +7,8 @@ import os
 import shlex
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,8 +118,8 @@ def cure(
     from ._cure import cure as run
 
     problem = _find(case, epochs)
-    place = _folder(folder, problem.name, fresh)
-    with _progress("cure") as progress:
+    place = _folder(folder, problem.name)
+    with _kept_in(place, fresh), _progress("cure") as progress:
         result = run(
             problem,
             seeds=seeds,
@@ -130,12 +132,12 @@ def cure(
             progress=progress,
             command=_command(),
         )
-    page = result.save(place / "report.html")
-    data = result.save(place / "result.json")
-    for stale in place.glob("plan-*.json"):
-        stale.unlink()
-    for rewiring in result.rewirings:
-        rewiring.plan.save(place / f"plan-{rewiring.plan.how}.json")
+        page = result.save(place / "report.html")
+        data = result.save(place / "result.json")
+        for stale in place.glob("plan-*.json"):
+            stale.unlink()
+        for rewiring in result.rewirings:
+            rewiring.plan.save(place / f"plan-{rewiring.plan.how}.json")
     _print(result.to_dict(), as_json)
     if not as_json:
         click.echo(f"Report  {page}\nData    {data}")
@@ -278,7 +280,7 @@ def compare(
     names = [problem.name for problem in problems]
     if len(set(names)) < len(names):
         raise click.UsageError(f"Two of the cases have the same name: {', '.join(names)}.")
-    place = _folder(folder, "-vs-".join(names), fresh and not dry_run)
+    place = _folder(folder, "-vs-".join(names))
     together = dict(zip(names, problems, strict=True))
     shared: dict[str, Any] = {
         "seeds": seeds,
@@ -291,10 +293,11 @@ def compare(
     if dry_run:
         _print(foresee(together, **shared).to_dict(), as_json)
         return
-    with _progress("compare") as progress:
-        result = run(together, **shared, time_limit=time_limit, progress=progress)
-    result.save(place / "result.json")
-    _finish(result, save or place / "report.html", as_json)
+    with _kept_in(place, fresh):
+        with _progress("compare") as progress:
+            result = run(together, **shared, time_limit=time_limit, progress=progress)
+        result.save(place / "result.json")
+        _finish(result, save or place / "report.html", as_json)
 
 
 @main.command("cases")
@@ -351,13 +354,19 @@ def _find(spec: str, epochs: int | None = None) -> Case:
     return case if epochs is None else case.replace(epochs=epochs)
 
 
-def _folder(folder: Path | None, name: str, fresh: bool) -> Path:
-    place = folder or RUNS / "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
-    if fresh:
-        from ._compare import forget
+def _folder(folder: Path | None, name: str) -> Path:
+    return folder or RUNS / "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
 
-        forget(place)
-    return place
+
+@contextmanager
+def _kept_in(place: Path, fresh: bool) -> Iterator[None]:
+    """Keep other processes out until trainings, result and report are all there."""
+    from ._compare import forget, locked
+
+    with locked(place):
+        if fresh:
+            forget(place)
+        yield
 
 
 def _plan_in(path: Path | None) -> Plan | None:

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,25 +58,6 @@ class Cells:
         self._check(dict(settings))
         if claim and not (folder / "run.json").exists():
             self._claim(dict(settings))
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep other processes out of the folder; the lock ends with this process at the latest.
-
-        Raises:
-            RunError: another process works in the folder.
-        """
-        from filelock import FileLock, Timeout
-
-        path = self.folder / ".lock"
-        try:
-            with FileLock(path, timeout=0):
-                yield
-        except Timeout as error:
-            raise RunError(
-                f"Another process works in {self.folder}. Wait for it, stop it, or choose another "
-                "folder; what both finished would be the same."
-            ) from error
 
     def _check(self, settings: dict[str, str]) -> None:
         path = self.folder / "run.json"
@@ -169,12 +149,11 @@ def configuration(settings: Mapping[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def forget(folder: str | Path) -> None:
+def forget(folder: Path) -> None:
     """Remove what a comparison keeps in `folder`, so that the next call begins anew.
 
-    Other files in the folder stay.
+    Other files in the folder stay. Whoever calls it holds the folder's lock.
     """
-    folder = Path(folder)
     names = ("run.json", "comparison.json", "cells.csv", "result.json", "report.html")
     kept = [folder / name for name in names]
     kept += [*folder.glob("plan-*.json"), *(folder / "cells").glob("*.json")]

@@ -17,6 +17,7 @@ from ._cells import Cell, Cells
 from ._controls import DETAILS
 from ._csv import write_csv
 from ._environment import environment
+from ._lock import locked
 from ._notes import Notes
 from ._outlook import outlook
 from ._pool import Results, Workers, clear_left, run_all
@@ -92,8 +93,9 @@ def compare(
     with ExitStack() as stack:
         if folder is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="skipway-"))
+        # Before anything is read or written there: another process may be at work.
+        stack.enter_context(locked(Path(folder)))
         store = Cells(Path(folder), trial.settings)
-        stack.enter_context(store.locked())
         clear_left(store.folder)
         job = replace(_with_steps(trial, store, budget), time_limit=time_limit)
         cells = trial.cells(seeds)
