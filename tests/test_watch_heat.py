@@ -83,7 +83,8 @@ def test_events_stand_where_they_began_and_link_to_their_finding() -> None:
     assert "The layers over the steps" in words_of(page)
     assert '<a href="#finding-2">' in page
     assert 'id="finding-2"' in page
-    assert "Hidden.1 stopped moving" in words_of(page)
+    assert "hidden.1 stopped moving." in words_of(page)
+    assert "Hidden.1" not in page
     assert "step 30: hidden.1 stopped moving" in report.text(data, 100)
     assert "batch of 0" not in words_of(page) + report.text(data, 100)
     figure = report.figure(data)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .._errors import SkipwayError
-from ._result import Result
+from ._result import Drawn, Result
 
 Answer = Literal["helped", "no difference", "worse"]
 
@@ -138,7 +138,7 @@ class Variant(Result):
 
 
 @dataclass(frozen=True)
-class Comparison(Result):
+class Comparison(Drawn):
     """Did it help, by how much, how sure?
 
     Attributes:

@@ -7,12 +7,12 @@ from typing import Literal
 
 from ._comparison import Comparison
 from ._diagnosis import Diagnosis
-from ._result import Result
+from ._result import Drawn
 from ._rewiring import Rewiring
 
 
 @dataclass(frozen=True)
-class Cure(Result):
+class Cure(Drawn):
     """The main job's result: the diagnosis, the treatment and the proof.
 
     Attributes:

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from .._errors import SkipwayError
 from ._layer import LayerReading, SkipConnection
-from ._result import Result
+from ._result import Drawn, Result
 from ._watching import Watching
 from ._what_if import Ends, WhatIf
 
@@ -82,7 +82,7 @@ class Finding(Result):
 
 
 @dataclass(frozen=True)
-class Diagnosis(Result):
+class Diagnosis(Drawn):
     """Where the gradient dies, and why.
 
     Attributes:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from .. import report
 from .._errors import RunError, SkipwayError
 from .._files import write_text
 from .._plain import from_plain, to_plain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 R = TypeVar("R", bound="Result")
 
@@ -60,3 +63,31 @@ class Result:
 
     def _repr_html_(self) -> str:
         return report.figure(self.to_dict())
+
+
+class Drawn(Result):
+    """A result that has something to draw."""
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Draw the result with matplotlib, the extra `plot`.
+
+        Args:
+            ax: where to draw; by default the axes of a new figure of pyplot.
+
+        Returns:
+            The axes, to go on with; `.figure` is what TensorBoard, Weights & Biases and MLflow
+            take.
+
+        Raises:
+            SkipwayError: matplotlib is not installed.
+
+        Example:
+            >>> from skipway import skips
+            >>> from skipway.models import cifar_resnet
+            >>> import torch
+            >>> found = skips(cifar_resnet(8), torch.zeros(2, 3, 32, 32))
+            >>> ax = found.plot()
+            >>> ax.get_title(loc="left")
+            '3 skip connections in ResNet.'
+        """
+        return report.plot(self.to_dict(), ax)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from .._errors import RewireError
-from ._result import Result
+from ._result import Drawn, Result
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class PlannedSkip(Result):
 
 
 @dataclass(frozen=True)
-class Plan(Result):
+class Plan(Drawn):
     """Which skips to add, and where: data that can be read, saved, edited and applied.
 
     Attributes:
@@ -85,7 +85,7 @@ class Undo:
 
 
 @dataclass(frozen=True)
-class Rewiring(Result):
+class Rewiring(Drawn):
     """A network with new skips.
 
     Attributes:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import overload
 
 from ._layer import SkipConnection
-from ._result import Result
+from ._result import Drawn
 
 
 @dataclass(frozen=True)
-class Skips(Result, Sequence[SkipConnection]):
+class Skips(Drawn, Sequence[SkipConnection]):
     """The skip connections of a model, in execution order: a sequence that prints as a table.
 
     Attributes:

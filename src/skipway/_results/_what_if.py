@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias
 
 from .._errors import SkipwayError
 from ._layer import LayerReading, SkipConnection
-from ._result import Result
+from ._result import Drawn
 
 
 class HasEnds(Protocol):
@@ -26,7 +26,7 @@ Ends: TypeAlias = "tuple[str, str] | HasEnds"
 
 
 @dataclass(frozen=True)
-class WhatIf(Result):
+class WhatIf(Drawn):
     """How much gradient would arrive with a skip more, or with one less; nothing is trained.
 
     Attributes:

@@ -8,6 +8,7 @@ page(data)    a self-contained HTML page: no request leaves it, it prints, it kn
 figure(data)  a static fragment for notebooks: tables and SVG, no script
 text(data)    the same for a terminal, as a plain string
 show(data)    the same, coloured, on a rich console
+plot(data)    the same on matplotlib's axes
 progress()    a bar with the time left, on stderr
 ```
 """
@@ -19,9 +20,10 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from rich.console import Console
 
-__all__ = ["figure", "page", "progress", "show", "text"]
+__all__ = ["figure", "page", "plot", "progress", "show", "text"]
 
 # jinja2 and rich are imported on first use: `import skipway.report` stays cheap.
 
@@ -61,6 +63,24 @@ def figure(data: Mapping[str, Any]) -> str:
     from ._figure import fragment
 
     return fragment(data)
+
+
+def plot(data: Mapping[str, Any], ax: Axes | None = None) -> Axes:
+    """Draw the result with matplotlib, the extra `plot`.
+
+    Args:
+        data: what `to_dict()` of a result returned.
+        ax: where to draw; by default the axes of a new figure of pyplot.
+
+    Returns:
+        The axes, to go on with; `.figure` is what loggers take.
+
+    Raises:
+        SkipwayError: the result has nothing to draw, or matplotlib is not installed.
+    """
+    from ._plot import axes
+
+    return axes(data, ax)
 
 
 def text(data: Mapping[str, Any], width: int | None = None) -> str:

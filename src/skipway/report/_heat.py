@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ._values import Data, quantity, real
+from ._values import Data, quantity, real, sentence
 
 # From the weakest to the strongest: lower end as a power of ten, role, opacity, letter, words.
 BANDS: Sequence[tuple[float, str, float, str, str]] = (
@@ -28,6 +28,7 @@ class Mark:
     Attributes:
         step: at which it began.
         words: what happened.
+        said: the same as a sentence, names of layers as code.
         finding: number of the finding it belongs to, `None` where there is none.
         rows: of the layers concerned.
         start: column at which it began.
@@ -36,6 +37,7 @@ class Mark:
 
     step: int
     words: str
+    said: str
     finding: int | None
     rows: Sequence[int]
     start: float
@@ -148,8 +150,17 @@ def _mark(event: Mapping[str, Any], diagnosis: Data, groups: Sequence[range]) ->
     return Mark(
         step=event["step"],
         words=event["words"],
+        said=_said(event),
         finding=number,
         rows=sorted(places[name] for name in event["layers"] if name in places),
         start=_column(event["step"], groups, steps),
         end=float(len(groups)) if until is None else _column(until, groups, steps),
     )
+
+
+def _said(event: Mapping[str, Any]) -> str:
+    """Return what happened as a sentence; a layer's name stays as it is written."""
+    words, first = event["words"], next(iter(event["layers"]), "")
+    if first and words.startswith(first):
+        return f"`{first}`{words[len(first) :]}."
+    return f"{sentence(words)}."

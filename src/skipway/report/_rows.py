@@ -60,7 +60,7 @@ class Rows:
 
 def rows(sides: Sequence[Side]) -> Rows:
     """Bring the layers of all sides into one order and decide which fold."""
-    names = _merged([[layer["name"] for layer in side.diagnosis["layers"]] for side in sides])
+    names = merged([[layer["name"] for layer in side.diagnosis["layers"]] for side in sides])
     index = {name: at for at, name in enumerate(names)}
     readings: list[list[Reading | None]] = []
     for side in sides:
@@ -78,7 +78,7 @@ def rows(sides: Sequence[Side]) -> Rows:
     return Rows(names, readings, flags, chosen, drawn, undrawn, sides[-1].said)
 
 
-def _merged(orders: Sequence[Sequence[str]]) -> list[str]:
+def merged(orders: Sequence[Sequence[str]]) -> list[str]:
     """Insert names that only a later order has behind their predecessor there."""
     merged = list(dict.fromkeys(orders[0]))
     for order in orders[1:]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from . import _metric
 from ._axis import round_ends
 from ._training import ROLES
-from ._values import NONE, Data, median, plainly, quantity, real, reals, sentence, short
+from ._values import NONE, Data, median, named, plainly, quantity, real, reals, sentence, short
 
 
 @dataclass(frozen=True)
@@ -86,14 +86,15 @@ def table(comparison: Data) -> Table:
 def _ends(comparison: Data) -> tuple[float, float]:
     if comparison["metric"] == "accuracy":
         return 0.0, 100.0
-    values = [value for variant in comparison["variants"] for value in _finals(variant)]
+    values = [value for variant in comparison["variants"] for value in finals(variant)]
     if comparison["chance"] is not None:
         chance = float(comparison["chance"])
         values = [value for value in values if value <= 3 * abs(chance)] + [chance]
     return round_ends(values)
 
 
-def _finals(variant: Data) -> list[float]:
+def finals(variant: Data) -> list[float]:
+    """Return the metric on the test set at the end of every run that was done."""
     done = [run for run in variant["runs"] if run["status"] == "done" and run["test"]]
     return reals([run["test"][-1] for run in done])
 
@@ -102,7 +103,7 @@ def _line(variant: Data, comparison: Data, low: float, high: float) -> Line:
     runs = len(variant["runs"])
     stalled, failed = int(variant["stalled"]), int(variant["failures"])
     return Line(
-        name=sentence(variant["name"]),
+        name=named(variant["name"]),
         detail=variant["detail"],
         role=ROLES[variant["role"]],
         middle=_metric.bare(variant["median"], comparison),
@@ -119,10 +120,10 @@ def _line(variant: Data, comparison: Data, low: float, high: float) -> Line:
 
 
 def _spread(variant: Data, comparison: Data) -> str:
-    finals = [value for value in _finals(variant) if math.isfinite(value)]
-    if not finals:
+    known = [value for value in finals(variant) if math.isfinite(value)]
+    if not known:
         return "no run ended"
-    ends = [_metric.bare(value, comparison) for value in (min(finals), max(finals))]
+    ends = [_metric.bare(value, comparison) for value in (min(known), max(known))]
     return ends[0] if ends[0] == ends[1] else " – ".join(ends)
 
 
@@ -146,12 +147,12 @@ def rate(variant: Data) -> str:
 
 def _strip(variant: Data, comparison: Data, low: float, high: float) -> Strip:
     linear = next((v for v in comparison["variants"] if v["name"] == "linear"), None)
-    at = [_at(value, low, high) for value in _finals(variant)]
+    at = [_at(value, low, high) for value in finals(variant)]
     return Strip(
         seeds=[place for place in at if place is not None],
         middle=_at(real(variant["median"]), low, high),
         chance=_at(real(comparison["chance"]), low, high),
-        linear=_at(median(_finals(linear)), low, high) if linear else None,
+        linear=_at(median(finals(linear)), low, high) if linear else None,
     )
 
 
@@ -172,4 +173,4 @@ def _tried(
         )
         for factor in factors
     ]
-    return sentence(variant["name"]), cells
+    return named(variant["name"]), cells

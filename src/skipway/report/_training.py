@@ -9,7 +9,7 @@ from typing import Any
 
 from . import _metric
 from ._axis import round_ends
-from ._values import Data, finite, median, plainly, plural, real, reals, sentence
+from ._values import Data, finite, median, named, plainly, plural, real, reals, sentence
 
 MOST_PANELS = 6
 # Percent of a panel's height.
@@ -165,7 +165,7 @@ def _panel(variant: Data, comparison: Data, test: _Scale, loss: _Scale) -> Panel
     count = len(variant["runs"])
     failures = int(variant["failures"])
     return Panel(
-        name=sentence(variant["name"]),
+        name=named(variant["name"]),
         detail=variant["detail"],
         role=ROLES[variant["role"]],
         final=final,

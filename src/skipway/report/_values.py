@@ -129,6 +129,13 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def named(name: str) -> str:
+    """Begin a name that is plain words with a capital letter; any other name stays as it is."""
+    return (
+        sentence(name) if all(word.isalpha() and word.islower() for word in name.split()) else name
+    )
+
+
 def claim_of(claim: str, why: str) -> str:
     """End a claim with a full stop where its explanation is a sentence of its own."""
     return claim if claim[-1:] in ".:?" or why[:1].islower() else f"{claim}."

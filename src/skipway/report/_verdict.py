@@ -233,8 +233,9 @@ def _skips(data: Data) -> Verdict:
 
 
 def _small(data: Data) -> Verdict:
-    title = data.get("title") or data.get("name") or data["result"].replace("-", " ")
-    return Verdict(sentence(str(title)), "")
+    if data.get("title") or not data.get("name"):
+        return Verdict(sentence(str(data.get("title") or data["result"].replace("-", " "))), "")
+    return Verdict(f"`{data['name']}`", "")
 
 
 def _diagnosis_keys(diagnosis: Data, after: Data | None) -> list[Key]:
