@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import os
+import re
 import subprocess
 import sys
 import tarfile
+import venv
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.metadata import Metadata
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 
@@ -40,17 +46,50 @@ def test_the_wheel_holds_every_file_of_the_package(names: set[str]) -> None:
     assert {"skipway/py.typed", "skipway/report/page.css"} <= names
 
 
-def test_the_metadata_says_what_it_is(built: Path, names: set[str]) -> None:
+def of_wheel(built: Path, name: str) -> str:
+    """Return a file of the wheel's .dist-info."""
     (wheel,) = built.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        (place,) = {name.split("/")[0] for name in names if ".dist-info/" in name}
-        text = archive.read(f"{place}/METADATA").decode()
-        assert f"{place}/licenses/LICENSE" in names
-        entry = archive.read(f"{place}/entry_points.txt").decode()
-    assert "License-Expression: Apache-2.0" in text
-    assert "Requires-Dist: torch>=2.4" in text
-    assert "skipway = skipway.cli:main" in entry
-    assert "# skipway" in text  # the README is its description
+        (path,) = [each for each in archive.namelist() if each.endswith(f".dist-info/{name}")]
+        return archive.read(path).decode()
+
+
+def test_the_metadata_says_what_it_is(built: Path) -> None:
+    # Of the packaging project itself: every field is checked against its standard.
+    found = Metadata.from_email(of_wheel(built, "METADATA"), validate=True)
+    assert found.license_expression == "Apache-2.0"
+    assert found.requires_python is not None
+    assert "3.10" in found.requires_python
+    assert "3.9" not in found.requires_python
+    assert {each.name for each in found.requires_dist or () if each.marker is None} == {
+        "torch", "numpy", "scipy", "scikit-learn", "click", "rich", "jinja2", "filelock", "loky",
+        "cloudpickle",
+    }  # fmt: skip
+    assert found.description_content_type == "text/markdown"
+    assert found.description == (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "skipway = skipway.cli:main" in of_wheel(built, "entry_points.txt")
+
+
+def test_every_licence_goes_along(built: Path) -> None:
+    found = Metadata.from_email(of_wheel(built, "METADATA"), validate=True)
+    named = set(found.license_files or ())
+    kept = {
+        str(path.relative_to(ROOT))
+        for path in [ROOT / "LICENSE", *(ROOT / "src").rglob("*")]
+        if re.match(r"(?i)(licen[cs]e|notice|copying)", path.name) and path.is_file()
+    }
+    assert named == kept
+    for name in named:
+        assert of_wheel(built, f"licenses/{name}") == (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("tool", [["twine", "check", "--strict"], ["check_wheel_contents"]])
+def test_the_tools_that_releases_are_checked_with_agree(built: Path, tool: list[str]) -> None:
+    if importlib.util.find_spec(tool[0]) is None:
+        pytest.skip(f"{tool[0]} is not installed")
+    files = [str(path) for path in built.glob("*") if tool[0] == "twine" or path.suffix == ".whl"]
+    done = subprocess.run([sys.executable, "-m", *tool, *files], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_source_archive_can_be_built_and_tested(built: Path) -> None:
@@ -62,29 +101,108 @@ def test_the_source_archive_can_be_built_and_tested(built: Path) -> None:
                 and name != ".gitignore")]  # fmt: skip
 
 
+def needed(name: str, extras: frozenset[str] = frozenset()) -> set[str]:
+    """Return a distribution and all that it needs here, by name."""
+    found, waiting = set(), [(name, extras)]
+    while waiting:
+        name, extras = waiting.pop()
+        key = re.sub(r"[-_.]+", "-", name).lower()
+        if key in found:
+            continue
+        found.add(key)
+        for line in importlib.metadata.requires(name) or ():
+            need = Requirement(line)
+            wanted = [{"extra": extra} for extra in extras] or [{"extra": ""}]
+            if need.marker is None or any(need.marker.evaluate(each) for each in wanted):
+                waiting.append((need.name, frozenset(need.extras)))
+    return found
+
+
+@pytest.fixture(scope="module")
+def clean(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new environment that holds the wheel and what it says that it needs, and nothing else.
+
+    What is needed is not downloaded: it is linked from where it lies here.
+    """
+    home = tmp_path_factory.mktemp("clean")
+    venv.create(home, symlinks=True)
+    (site,) = home.glob("lib/python*/site-packages")
+    wanted = Metadata.from_email(of_wheel(built, "METADATA"), validate=True).requires_dist or ()
+    names = {name for each in wanted if each.marker is None for name in needed(each.name)}
+    for name in names:
+        distribution = importlib.metadata.distribution(name)
+        for top in {Path(each).parts[0] for each in distribution.files or ()} - {
+            "..",
+            "__pycache__",
+        }:
+            link = site / top
+            if not link.exists():
+                link.symlink_to(str(distribution.locate_file(top)))
+    (wheel,) = built.glob("*.whl")
+    # Without an index pip can only take what is there; with it all, it refuses what is too old.
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "--python", str(home / "bin" / "python"), "install",
+         "--quiet", "--no-index", "--disable-pip-version-check", str(wheel)],
+        capture_output=True, text=True, env={**os.environ, "PIP_FIND_LINKS": "", "PYTHONPATH": ""},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return home
+
+
+def in_clean(clean: Path, *words: str, cwd: Path) -> str:
+    done = subprocess.run(
+        [str(clean / "bin" / words[0]), *words[1:]], cwd=cwd, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": "", "OMP_NUM_THREADS": "1"}, timeout=250,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [(["--help"], "See where the gradient dies"), (["cases"], "plain-mlp"),
-     (["learn", "list"], "update")],
+     (["learn", "list"], "update"), (["--version"], "skipway, version"),
+     (["diagnose", "plain-mlp", "--save", "page.html"], "The gradient dies"),
+     (["compare", "healthy-mlp", "--seeds=1", "--epochs=1", "--no-controls", "--workers=1"],
+      "healthy-mlp")],
+    ids=lambda each: each[0] if isinstance(each, list) else "",
 )  # fmt: skip
-def test_the_installed_wheel_runs_elsewhere(
-    built: Path, tmp_path: Path, arguments: list[str], says: str
+def test_it_works_with_what_it_asks_for_alone(
+    clean: Path, tmp_path: Path, arguments: list[str], says: str
 ) -> None:
-    (wheel,) = built.glob("*.whl")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index",
-         "--disable-pip-version-check", "--target", str(tmp_path / "site"), str(wheel)],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    assert says in in_clean(clean, "skipway", *arguments, cwd=tmp_path)
+
+
+def test_the_clean_environment_is_clean_and_whole(clean: Path, tmp_path: Path) -> None:
+    where = "import skipway, sys; print(skipway.__file__)"
+    home = in_clean(clean, "python", "-c", where, cwd=tmp_path).strip()
+    assert home.startswith(str(clean))
+    more = [
+        "lightning",
+        "transformers",
+        "accelerate",
+        "matplotlib",
+        "IPython",
+        "submitit",
+        "pytest",
+    ]
+    script = f"import importlib.util as u; print([n for n in {more} if u.find_spec(n)])"
+    assert in_clean(clean, "python", "-c", script, cwd=tmp_path).strip() == "[]"
     done = subprocess.run(
-        [sys.executable, "-m", "skipway", *arguments], cwd=tmp_path, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+        [sys.executable, "-m", "pip", "--python", str(clean / "bin" / "python"), "check",
+         "--disable-pip-version-check"],
+        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": ""},
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert says in done.stdout
-    where = "import skipway; print(skipway.__file__)"
-    home = subprocess.run(
-        [sys.executable, "-c", where], cwd=tmp_path, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+    assert done.returncode == 0, done.stdout
+
+
+def test_what_an_extra_is_for_says_its_name_where_it_is_missing(
+    clean: Path, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [clean / "bin" / "skipway", "compare", "healthy-mlp", "--cluster", "slurm"],
+        cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": ""},
     )  # fmt: skip
-    assert home.stdout.startswith(str(tmp_path))
+    assert done.returncode == 2
+    assert "skipway[cluster]" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -70,6 +70,36 @@ def test_data_of_another_version_is_refused() -> None:
         Interval.from_dict(data)
 
 
+def test_a_file_names_its_format_and_a_later_one_is_refused(tmp_path: Path) -> None:
+    path = Plan(how="add", skips=()).save(tmp_path / "plan.json")
+    data = json.loads(path.read_text())
+    assert data["format"] == 1
+    assert Plan.from_dict({name: data[name] for name in data if name != "format"}) == read(path)
+    path.write_text(json.dumps({**data, "format": 2}))
+    with pytest.raises(RunError, match=r"format 2, .* reads up to 1.*later one wrote it"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("how", "sideways"), ("how", None), ("skips", 3), ("skips", ["a"]), ("skips", [{"source": 1}]),
+     ("reason", ["r"]), ("preserve", "yes"), ("format", "new"), ("rule", 7)],
+)  # fmt: skip
+def test_a_damaged_file_is_refused_and_not_read_halfway(tmp_path: Path, field, value) -> None:
+    data = {**Plan(how="add", skips=()).to_dict(), field: value}
+    (tmp_path / "plan.json").write_text(json.dumps(data))
+    with pytest.raises(RunError):
+        read(tmp_path / "plan.json")
+
+
+def test_a_name_that_no_text_can_hold_is_saved_and_read(tmp_path: Path) -> None:
+    name = "caf\udce9"  # what Python makes of a file name that is not UTF-8
+    path = Plan(how="add", skips=(PlannedSkip(name, "b"),)).save(tmp_path / "plan.json")
+    assert read(path).skips[0].source == name
+    assert r"caf\udce9" in str(read(path))
+    read(path).save(tmp_path / "plan.html").read_text(encoding="utf-8")
+
+
 def test_save_refuses_other_endings_and_places(tmp_path: Path) -> None:
     with pytest.raises(SkipwayError, match=r"neither \.html nor \.json"):
         a_diagnosis().save(tmp_path / "x.pdf")

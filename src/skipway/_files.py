@@ -23,12 +23,15 @@ def write_text(path: Path, text: str) -> Path:
             f"Cannot write {path}: {error.strerror}. Choose another place."
         ) from error
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        # A file name that is not UTF-8 is text that UTF-8 cannot hold; JSON reads it back so.
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
-    except OSError as error:
+    except BaseException as error:  # Ctrl-C too leaves no half of a file
         os.unlink(temporary)
+        if not isinstance(error, OSError):
+            raise
         raise SkipwayError(
             f"Cannot write {path}: {error.strerror}. Choose another place."
         ) from error

@@ -7,10 +7,12 @@ strings `"nan"`, `"inf"` and `"-inf"`.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
+import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from ._errors import RunError
@@ -56,12 +58,21 @@ def from_plain(kind: Any, value: Any) -> Any:
         return {key: from_plain(arguments[1], item) for key, item in value.items()}
     if kind is float:
         return float(value)
+    if origin is typing.Literal and value not in arguments:
+        raise RunError(f"The data holds {value!r} where one of {', '.join(arguments)} belongs.")
+    if kind in (str, int, bool) and not isinstance(value, kind):
+        raise RunError(f"The data holds {value!r} where {_WORDS[kind]} belongs.")
     return value
 
 
+_WORDS = {str: "a text", int: "a whole number", bool: "true or false"}
+
+
 def _instance(kind: type, value: Any) -> Any:
-    hints = typing.get_type_hints(kind)
+    if not isinstance(value, Mapping):
+        raise RunError(f"The data holds {value!r} where a {kind.__name__} belongs.")
     fields = {f.name: f for f in dataclasses.fields(kind) if f.metadata.get("plain", True)}
+    hints = _hints(kind, fields)
     unknown = sorted(set(value) - set(fields))
     if unknown:
         raise RunError(
@@ -73,6 +84,16 @@ def _instance(kind: type, value: Any) -> Any:
         return kind(**given)
     except TypeError as error:
         raise RunError(f"The data is no whole {kind.__name__}: {error}.") from error
+
+
+def _hints(kind: type, names: Container[str]) -> dict[str, Any]:
+    """Return the annotations of these fields; others may name what is not imported (torch)."""
+    found: dict[str, Any] = {}
+    for base in reversed(kind.__mro__):
+        known = inspect.get_annotations(base)
+        own = types.SimpleNamespace(__annotations__={n: known[n] for n in known if n in names})
+        found.update(typing.get_type_hints(own, vars(sys.modules[base.__module__])))
+    return found
 
 
 def _tuple(arguments: tuple[Any, ...], value: Any) -> tuple[Any, ...]:

@@ -24,6 +24,7 @@ from ._cli_options import (
     workers_of,
 )
 from ._errors import RunError, SkipwayError
+from ._visible import visible
 from .learn._commands import learn
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class _Commands(click.Group):
         except SkipwayError as error:
             if ctx.params.get("show_traceback"):
                 traceback.print_exc()
-            click.echo(f"skipway: {error}", err=True)
+            click.echo(f"skipway: {visible(str(error))}", err=True)
             ctx.exit(2)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
@@ -63,8 +64,8 @@ class _Commands(click.Group):
             if ctx.params.get("show_traceback"):
                 traceback.print_exc()
             click.echo(
-                f"skipway: {type(error).__name__}, which was not foreseen: {error}. To see where "
-                "it came from: skipway --traceback ...",
+                f"skipway: {type(error).__name__}, which was not foreseen: {visible(str(error))}. "
+                "To see where it came from: skipway --traceback ...",
                 err=True,
             )
             ctx.exit(2)

@@ -170,8 +170,10 @@ def cancel_left(folder: Path) -> None:
     if not note.exists():
         return
     names = {name.partition("_")[0] for name in note.read_text(encoding="utf-8").split()}
-    with suppress(OSError):
-        subprocess.run(["scancel", *names], capture_output=True, check=False)
+    # Numbers only: what else stands in a file of somebody else's would be taken for options.
+    if arrays := sorted(name for name in names if name.isdigit()):
+        with suppress(OSError):
+            subprocess.run(["scancel", *arrays], capture_output=True, check=False)
     note.unlink()
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound="Result")
 
+# Of saved results. It grows when a file can no longer be read by the version before.
+FORMAT = 1
+
 
 class Result:
     """What every result can do."""
@@ -31,13 +34,17 @@ class Result:
         """Rebuild the result that `to_dict` turned into data.
 
         Raises:
-            RunError: the data is of another result or another version.
+            RunError: the data is of another result or another version, or is damaged.
         """
         data = dict(data)
+        _check_format(data.pop("format", FORMAT))
         found = data.pop("result", cls.kind_of_result)
         if found != cls.kind_of_result:
             raise RunError(f"The data holds a {found}, not a {cls.kind_of_result}.")
-        result: R = from_plain(cls, data)
+        try:
+            result: R = from_plain(cls, data)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise RunError(f"The data is no whole {cls.kind_of_result}: {error}.") from error
         return result
 
     def save(self, path: str | Path) -> Path:
@@ -51,7 +58,8 @@ class Result:
         """
         path = Path(path)
         if path.suffix == ".json":
-            text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
+            data = {"format": FORMAT, **self.to_dict()}
+            text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
         elif path.suffix in (".html", ".htm"):
             text = report.page(self.to_dict())
         else:
@@ -91,3 +99,11 @@ class Drawn(Result):
             '3 skip connections in ResNet.'
         """
         return report.plot(self.to_dict(), ax)
+
+
+def _check_format(found: Any) -> None:
+    if not isinstance(found, int) or not 1 <= found <= FORMAT:
+        raise RunError(
+            f"The data is of format {found}, and this version of skipway reads up to {FORMAT}: a "
+            "later one wrote it. Read it with that one: pip install --upgrade skipway."
+        )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import warnings
 from dataclasses import dataclass, field
-from typing import Any, Literal
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any, Literal
 
 from .._errors import RewireError
 from ._result import Drawn, Result
+
+if TYPE_CHECKING:  # a saved result is read and drawn without torch
+    import torch
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,8 @@ class Rewiring(Drawn):
         They can have settings of their own:
 
         Example:
-            >>> import torch, skipway
+            >>> import skipway, torch
+            >>> from torch import nn
             >>> net = nn.Sequential(*(nn.Linear(8, 8) for _ in range(4)))
             >>> rewiring = skipway.rewire(net, torch.randn(2, 8), how="cat")
             >>> [tuple(parameter.shape) for parameter in rewiring.new_parameters()]
@@ -145,7 +147,8 @@ class Rewiring(Drawn):
             RewireError: the network was not saved with this result.
 
         Example:
-            >>> import torch, skipway
+            >>> import skipway, torch
+            >>> from torch import nn
             >>> net, x = nn.Sequential(*(nn.Linear(8, 8) for _ in range(4))), torch.randn(2, 8)
             >>> torch.equal(skipway.rewire(net, x).plain()(x), net(x))
             True
@@ -175,7 +178,8 @@ class Rewiring(Drawn):
             RewireError: the network was not saved with this result.
 
         Example:
-            >>> import torch, skipway
+            >>> import skipway, torch
+            >>> from torch import nn
             >>> net = nn.Sequential(*(nn.Linear(8, 8) for _ in range(4)))
             >>> rewiring = skipway.rewire(net, torch.randn(2, 8))
             >>> rewiring.check_optimizer(torch.optim.SGD(rewiring.model.parameters(), 0.1))

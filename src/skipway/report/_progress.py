@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from .._visible import visible
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -33,7 +35,7 @@ def bar(title: str = "", console: Console | None = None) -> Iterator[Tell]:
 
         def tell(done: int, total: int, what: str) -> None:
             # Names of layers and cases may hold brackets, which are markup to rich.
-            words = what.replace("[", "\\[")
+            words = visible(what).replace("[", "\\[")
             of = f"{done}/{total}" if total else ""
             drawn.update(task, completed=done, total=total or None, description=words, of=of)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from .._visible import visible_in
 from . import _heat, _sides, _skips, _source, _spine, _verdict
 from ._heat_text import heat_map
 from ._outlook import outlook
@@ -66,7 +67,8 @@ def _renderable(data: Data, width: int) -> RenderableType:
         "outlook": outlook,
         "what-if": _what_if,
     }
-    parts = makers.get(data["result"], _small)(data, width)
+    shown: Data = visible_in(data)
+    parts = makers.get(shown["result"], _small)(shown, width)
     spaced: list[RenderableType] = []
     for part in parts:
         spaced += [Text(""), part] if spaced else [part]
