@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format pictures evidence clean
+.PHONY: demo test check format pictures third-party evidence clean
 .DEFAULT_GOAL := demo
 
 .venv/installed: pyproject.toml constraints.txt
@@ -30,6 +30,22 @@ format: .venv/installed
 pictures: .venv/installed
 	$(BIN)/skipway cure --folder build/pictures
 	$(BIN)/python docs/pictures.py build/pictures/report.html docs/report.png
+
+# The two libraries that the report holds, as they were released; npm checks what it fetches.
+UPLOT := 1.6.32
+SVG_PAN_ZOOM := 3.6.2
+THIRD := src/skipway/report/third_party
+third-party:
+	rm -rf build/third-party && mkdir -p build/third-party
+	cd build/third-party && npm pack --silent uplot@$(UPLOT) svg-pan-zoom@$(SVG_PAN_ZOOM)
+	cd build/third-party && for name in uplot svg-pan-zoom; do \
+	  mkdir $$name && tar xzf $$name-*.tgz -C $$name --strip-components=1 || exit 1; \
+	done
+	cp build/third-party/uplot/dist/uPlot.iife.min.js build/third-party/uplot/dist/uPlot.min.css $(THIRD)
+	cp build/third-party/svg-pan-zoom/dist/svg-pan-zoom.min.js $(THIRD)
+	cp build/third-party/uplot/LICENSE $(THIRD)/uPlot.LICENSE
+	cp build/third-party/svg-pan-zoom/LICENSE $(THIRD)/svg-pan-zoom.LICENSE
+	cd $(THIRD) && sha256sum uPlot* svg-pan-zoom* > SHA256SUMS
 
 # every claim once more, about ten minutes; the page docs/evidence.md is written from the results
 evidence: .venv/installed

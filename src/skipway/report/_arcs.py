@@ -78,9 +78,8 @@ def arranged(found: Sequence[Arc]) -> tuple[list[Arc], list[Bus]]:
     """Give every arc its lane; what is too dense for lanes becomes buses, further out."""
     readers = Counter(arc.start for arc in found)
     dense = [arc for arc in found if readers[arc.start] >= DENSE]
-    simple = _in_lanes([arc for arc in found if readers[arc.start] < DENSE])
-    dense += [arc for arc in simple if arc.lane >= MOST_LANES]
-    simple = [arc for arc in simple if arc.lane < MOST_LANES]
+    simple, outside = _in_lanes([arc for arc in found if readers[arc.start] < DENSE])
+    dense += outside
     outer = 1 + max((arc.lane for arc in simple), default=-1)
     return simple, [replace(bus, lane=outer) for bus in _buses(dense)]
 
@@ -94,17 +93,22 @@ def _label(skip: Mapping[str, Any]) -> str:
     return "" if shortcut == "identity" else shortcut[:6]
 
 
-def _in_lanes(found: Iterable[Arc]) -> list[Arc]:
-    """Put each arc, the shortest first, into the innermost lane where it overlaps none."""
-    lanes: list[list[tuple[int, int]]] = []
-    placed = []
+def _in_lanes(found: Iterable[Arc]) -> tuple[list[Arc], list[Arc]]:
+    """Put each arc, the shortest first, into the innermost lane where it overlaps none.
+
+    Returns:
+        Those that found a lane, and those for which there was none left.
+    """
+    lanes: list[list[tuple[int, int]]] = [[] for _ in range(MOST_LANES)]
+    placed, outside = [], []
     for arc in sorted(found, key=lambda each: (each.end - each.start, each.start)):
-        lane = next((n for n, taken in enumerate(lanes) if _free(taken, arc)), len(lanes))
-        if lane == len(lanes):
-            lanes.append([])
-        bisect.insort(lanes[lane], (arc.start, arc.end))
-        placed.append(replace(arc, lane=lane))
-    return placed
+        lane = next((n for n, taken in enumerate(lanes) if _free(taken, arc)), None)
+        if lane is None:
+            outside.append(arc)
+        else:
+            bisect.insort(lanes[lane], (arc.start, arc.end))
+            placed.append(replace(arc, lane=lane))
+    return placed, outside
 
 
 def _free(taken: Sequence[tuple[int, int]], arc: Arc) -> bool:

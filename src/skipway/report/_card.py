@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ._values import NONE, clipped, decades, plural, quantity, real, share, short
+from ._values import (
+    NONE,
+    STATES,
+    clipped,
+    decades,
+    plural,
+    quantity,
+    real,
+    sentence,
+    share,
+    short,
+)
 
 Reading = Mapping[str, Any]
 
@@ -63,10 +74,35 @@ def words(layers: Sequence[Reading | None], said: str) -> str:
     after = layers[1] if len(layers) > 1 else None
     if before is None:
         return f"New in the rewired network. {_sentence(after)}" if after else ""
-    sentence = _sentence(before)
+    told = _sentence(before)
     if after is not None:
-        sentence += f" {said}: {_counts(after)}."
-    return sentence
+        told += f" {said}: {_counts(after)}."
+    return told
+
+
+# Why a layer has its colour; the numbers stand beside it.
+_WHY = {
+    "arrives": "less than 1 decade is lost between the loss and this layer",
+    "fading": "1 to 2 decades are lost between the loss and this layer",
+    "dying": "more than 2 decades are lost between the loss and this layer",
+    "still": "every update of a weight that has a gradient rounds away",
+}
+
+
+def why(layers: Sequence[Reading | None], columns: Sequence[str]) -> str:
+    """Say why a layer is coloured as it is, on each side that has it.
+
+    Args:
+        layers: its numbers on each side.
+        columns: what the sides are called.
+    """
+    told = [
+        f"{f'{column}: ' if len(layers) > 1 else ''}{STATES[layer['state']][1]}, "
+        f"because {_WHY[layer['state']]}."
+        for layer, column in zip(layers, columns, strict=True)
+        if layer is not None
+    ]
+    return " ".join(sentence(each) for each in told)
 
 
 def what_if(layers: Sequence[Reading | None]) -> str:
@@ -75,7 +111,8 @@ def what_if(layers: Sequence[Reading | None]) -> str:
     if layer is None or layer.get("with_skip") is None:
         return ""
     number, to = short(layer["with_skip"]), clipped(str(layer["skip_to"]))
-    return f"What if a skip started here? To {to}: E {number}."
+    now = short(layer["elasticity"])
+    return f"What if a skip started here? Led to {to}, E here would be {number} instead of {now}."
 
 
 def _sentence(layer: Reading) -> str:

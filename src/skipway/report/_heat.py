@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ._values import Data, quantity, real, sentence
+from ._values import Data, quantity, real, sentence, short
 
 # From the weakest to the strongest: lower end as a power of ten, role, opacity, letter, words.
 BANDS: Sequence[tuple[float, str, float, str, str]] = (
@@ -51,7 +51,9 @@ class Heat:
     Attributes:
         names: of the rows.
         cells: by row, the band of each column (its place in `BANDS`), `None` where not known.
+        values: by row, the weakest elasticity of each column, `None` where not looked at.
         columns: how many.
+        steps: the last step of each column.
         ticks: (step, column).
         loss: by column, `None` where not known.
         marks: the events.
@@ -60,19 +62,29 @@ class Heat:
 
     names: Sequence[str]
     cells: Sequence[Sequence[int | None]]
+    values: Sequence[Sequence[float | None]]
     columns: int
+    steps: Sequence[int]
     ticks: Sequence[tuple[str, float]]
     loss: Sequence[float | None]
     marks: Sequence[Mark]
     relative: bool
 
 
-def heat(diagnosis: Data, columns: int = 96) -> Heat | None:
-    """Return the heat map of a diagnosis; `None` where no training was watched."""
+def heat(diagnosis: Data, columns: int = 96, *, finest: int | None = None) -> Heat | None:
+    """Return the heat map of a diagnosis; `None` where no training was watched.
+
+    Args:
+        diagnosis: plain data.
+        columns: at most so many; each shows the worst of its steps.
+        finest: at most about so many cells, where the number of columns may shrink for it.
+    """
     watching = diagnosis.get("watching")
     if not watching or not watching["steps"]:
         return None
     steps = watching["steps"]
+    if finest is not None:
+        columns = max(24, min(columns, finest // max(len(watching["layers"]), 1)))
     count = min(columns, len(steps))
     groups = [
         range(at * len(steps) // count, (at + 1) * len(steps) // count) for at in range(count)
@@ -81,7 +93,9 @@ def heat(diagnosis: Data, columns: int = 96) -> Heat | None:
     return Heat(
         names=watching["layers"],
         cells=[_row(values, updates, groups) for values, updates in tables],
+        values=[_worst(values, groups) for values in watching["weight_elasticity"]],
         columns=count,
+        steps=[steps[group[-1]] for group in groups],
         ticks=_ticks(steps, groups),
         loss=[_last(watching["loss"], group) for group in groups],
         marks=[_mark(event, diagnosis, groups) for event in watching["events"]],
@@ -99,6 +113,32 @@ def _row(
         own = [each for each in bands if each is not None]
         known = min(own) if own else known  # a large tensor is not looked at each time
         found.append(known)
+    return found
+
+
+def _worst(values: Sequence[Any], groups: Sequence[range]) -> list[float | None]:
+    return [
+        min((number for at in group if (number := real(values[at])) is not None), default=None)
+        for group in groups
+    ]
+
+
+def summary(made: Heat, most: int = 60) -> list[tuple[str, str, str, str, str]]:
+    """Return for each row, or every so many: its name, where it began, its lowest, when, its end.
+
+    Args:
+        made: the map.
+        most: rows; those of events are always among them.
+    """
+    every = math.ceil(len(made.names) / most) or 1
+    marked = {row for mark in made.marks for row in mark.rows[:1]}
+    found = []
+    for at, (name, values) in enumerate(zip(made.names, made.values, strict=True)):
+        known = [(value, column) for column, value in enumerate(values) if value is not None]
+        if known and (at % every == 0 or at in marked):
+            lowest, column = min(known)
+            ends = short(known[0][0]), short(known[-1][0])
+            found.append((name, ends[0], short(lowest), quantity(made.steps[column]), ends[1]))
     return found
 
 

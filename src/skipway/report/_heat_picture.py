@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
@@ -17,6 +18,44 @@ Paint = Callable[[str], str]
 """Turns a role (`"fine"`, `"dying"`, `"lost"`, `"quiet"`, `"ink"`) into a colour."""
 
 
+@dataclass(frozen=True)
+class Frame:
+    """Where the map lies in its picture, in px; `wide` and `tall` are those of one cell."""
+
+    left: float
+    top: float
+    wide: float
+    tall: float
+    bottom: float
+
+
+def frame(made: Heat) -> Frame:
+    """Place the map beside the names of its rows and below the loss."""
+    tall = max(3.0, min(18.0, 640 / len(made.names)))
+    left = 8 + 6.7 * max(len(clipped(name, 26)) for name in made.names) if tall >= 6 else 10.0
+    wide = (WIDTH - left - 60) / made.columns
+    top = (_LOSS if any(each is not None for each in made.loss) else 0) + _HEAD
+    return Frame(left, float(top), wide, tall, top + tall * len(made.names))
+
+
+def numbers(made: Heat) -> dict[str, object]:
+    """Return what the script reads off the map: two significant digits each."""
+    place = frame(made)
+    return {
+        "names": made.names,
+        "steps": made.steps,
+        "values": [[_two(value) for value in row] for row in made.values],
+        "loss": [None if value is None else float(f"{value:.4g}") for value in made.loss],
+        "frame": [place.left, place.top, place.wide, place.tall, WIDTH],
+    }
+
+
+def _two(value: float | None) -> float | str | None:
+    if value is None or math.isnan(value):
+        return None
+    return float(f"{value:.2g}") if math.isfinite(value) else "∞"
+
+
 def picture(made: Heat, paint: Paint, *, links: bool) -> Markup:
     """Return the map.
 
@@ -25,11 +64,8 @@ def picture(made: Heat, paint: Paint, *, links: bool) -> Markup:
         paint: the colours of the place where it stands.
         links: whether the numbers of findings link to them.
     """
-    tall = max(3.0, min(18.0, 640 / len(made.names)))
-    left = 8 + 6.7 * max(len(clipped(name, 26)) for name in made.names) if tall >= 6 else 10.0
-    wide = (WIDTH - left - 60) / made.columns
-    top = (_LOSS if any(each is not None for each in made.loss) else 0) + _HEAD
-    bottom = top + tall * len(made.names)
+    place = frame(made)
+    left, top, wide, tall, bottom = place.left, place.top, place.wide, place.tall, place.bottom
     parts = [
         _loss(made, paint, left, wide),
         _names(made, left, top, tall),
@@ -39,10 +75,11 @@ def picture(made: Heat, paint: Paint, *, links: bool) -> Markup:
         _ticks(made, paint, left, bottom, wide),
     ]
     style = "display:block;max-width:100%;height:auto"
+    role = "group" if links and made.marks else "img"  # a picture holds no links
     said = f"{len(made.names)} layers over the steps of the training, {len(made.marks)} events"
     return Markup(
         f'<svg class="heat" viewBox="0 0 {WIDTH} {bottom + 26:.0f}" width="{WIDTH}" '
-        f'style="{style}" font-size="11" font-family="ui-monospace,monospace" role="img" '
+        f'style="{style}" font-size="11" font-family="ui-monospace,monospace" role="{role}" '
         f'aria-label="{said}">{Markup("").join(parts)}</svg>'
     )
 

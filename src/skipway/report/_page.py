@@ -10,6 +10,7 @@ import jinja2
 from markupsafe import Markup
 
 from . import (
+    _curves,
     _heat,
     _heat_picture,
     _lanes,
@@ -19,12 +20,13 @@ from . import (
     _source,
     _spine,
     _table,
+    _third_party,
     _training,
     _verdict,
 )
 from ._rows import Side
 from ._values import Data, claim_of, clipped, plural, quantity, sentence, shape, short
-from ._words import markup, plain
+from ._words import embedded, markup, plain
 
 Parts = dict[str, Any]
 
@@ -35,8 +37,8 @@ def render(data: Data) -> str:
     template = _environment().get_template("page.html.j2")
     return template.render(
         verdict=_verdict.verdict(data),
-        css=_asset("page.css"),
-        js=_asset("page.js"),
+        css=_css(parts),
+        scripts=_scripts(parts),
         skips_head=_skips.HEAD,
         node=lambda state: Markup(_lanes.node(state, 8, 8)),
         **parts,
@@ -55,6 +57,27 @@ def _environment() -> jinja2.Environment:
     made.filters.update(
         plural=plural, claim_of=claim_of, clipped=clipped, start=sentence, shape=shape
     )
+    return made
+
+
+def _css(parts: Parts) -> Markup:
+    curves = bool(parts["training"] or parts["heat"])
+    return Markup(_third_party.style(_third_party.CURVES_STYLE) if curves else "") + _asset(
+        "page.css"
+    )
+
+
+def _scripts(parts: Parts) -> list[Markup]:
+    """Return the scripts that this page needs, each library before what uses it."""
+    made = [_asset("page.js")]
+    if parts["network"] and parts["network"].drawing:
+        made += [_third_party.script(_third_party.DRAWING), _asset("drawing.js")]
+    if parts["training"] or parts["heat"]:
+        made.append(_third_party.script(_third_party.CURVES))
+    if parts["training"]:
+        made.append(_asset("curves.js"))
+    if parts["heat"]:
+        made.append(_asset("heat.js"))
     return made
 
 
@@ -114,12 +137,18 @@ def _diagnosis(diagnosis: Data) -> Parts:
 
 
 def _watched(diagnosis: Data) -> Parts:
-    made = _heat.heat(diagnosis)
+    made = _heat.heat(diagnosis, finest=40_000)
     if made is None:
         return {}
     key = [(_paint(role), opacity, words) for _, role, opacity, _, words in reversed(_heat.BANDS)]
     drawn = _heat_picture.picture(made, _paint, links=True)
-    return {"heat": made, "heat_picture": drawn, "heat_key": key}
+    return {
+        "heat": made,
+        "heat_picture": drawn,
+        "heat_key": key,
+        "heat_data": embedded(_heat_picture.numbers(made)),
+        "heat_summary": _heat.summary(made),
+    }
 
 
 def _paint(role: str) -> str:
@@ -173,6 +202,11 @@ def _diagnosed(sides: list[Side]) -> Parts:
 def _compared(comparison: Data) -> Parts:
     return {
         "training": _training.training(comparison),
+        "training_data": embedded(_curves.numbers(comparison)),
+        "epochs": [
+            (title, *_curves.by_epoch(comparison, key))
+            for key, title in (("test", _metric.name(comparison)), ("train_loss", "training loss"))
+        ],
         "table": _table.table(comparison),
         "comparison": comparison,
         "metric": _metric.name(comparison),

@@ -13,20 +13,21 @@ from ._values import clipped
 from ._words import embedded
 
 
-def at(found: Rows, row: int, fields: Sequence[int]) -> dict[str, Any]:
+def at(found: Rows, row: int, fields: Sequence[int], columns: Sequence[str]) -> dict[str, Any]:
     """Return the card as it stands before any script has run."""
     if not found.names:
         return {}
     layers = [side[row] for side in found.readings]
-    columns = [_card.numbers(layer, fields) for layer in layers]
+    written = [_card.numbers(layer, fields) for layer in layers]
     return {
         "name": found.names[row],
         "type": _card.type_of(layers),
         "words": _card.words(layers, found.said),
+        "why": _card.why(layers, columns),
         "skips": _skips(found).get(row, ""),
         "what_if": _card.what_if(layers),
         "rows": [
-            (_card.label(each), [column[n] for column in columns]) for n, each in enumerate(fields)
+            (_card.label(each), [side[n] for side in written]) for n, each in enumerate(fields)
         ],
     }
 
@@ -51,13 +52,15 @@ def _skips(found: Rows) -> dict[int, str]:
     return said
 
 
-def every(found: Rows, fields: Sequence[int], made: Sequence[Row | FoldRow]) -> object:
+def every(
+    found: Rows, fields: Sequence[int], columns: Sequence[str], made: Sequence[Row | FoldRow]
+) -> object:
     """Return what the script needs: the card of each row, the rows in folds; each string once."""
     table, skips, cards = _card.StringTable(), _skips(found), []
     for at, name in enumerate(found.names):
         layers = [side[at] for side in found.readings]
         texts = [name, _card.type_of(layers), _card.words(layers, found.said)]
-        texts += [skips.get(at, ""), _card.what_if(layers)]
+        texts += [_card.why(layers, columns), skips.get(at, ""), _card.what_if(layers)]
         numbers = zip(*(_card.numbers(layer, fields) for layer in layers), strict=True)
         texts += [number for row in numbers for number in row]
         cards.append([table.put(text) for text in texts])

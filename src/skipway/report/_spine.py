@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import _card, _lanes, _row_cards
+from . import _card, _drawing, _lanes, _row_cards
 from ._arcs import Arc, Bus
 from ._axis import LogAxis, log_axis
 from ._cells import Defs, FoldRow, Row, entries
@@ -43,6 +43,7 @@ class Spine:
     data: object
     name_width: int
     undrawn: int
+    drawing: _drawing.Drawing | None
     had: bool
     proposed: bool
 
@@ -60,6 +61,7 @@ def spine(sides: Sequence[Side]) -> Spine:
     longest = max((len(clipped(name)) for name in found.names), default=0)
     lines: list[Arc | Bus] = [arc for simple, _ in found.drawn for arc in simple]
     lines += [bus for _, buses in found.drawn for bus in buses]
+    columns = [side.column for side in sides]
     every_entry = entries(found, scale, drawn, defs)
     return Spine(
         title=title(sides[0].diagnosis),
@@ -68,15 +70,16 @@ def spine(sides: Sequence[Side]) -> Spine:
             (side.title, loss(side.diagnosis), lane.width)
             for side, lane in zip(sides, drawn, strict=True)
         ],
-        columns=[side.column for side in sides],
+        columns=columns,
         ticks=[(_power(ten), 100 * place) for ten, place in scale.ticks()],
         grid=_grid(scale),
         defs={key: piece for piece, key in defs.pieces.items()},
         selected=selected,
-        card=_row_cards.at(found, selected, fields),
-        data=_row_cards.every(found, fields, every_entry),
+        card=_row_cards.at(found, selected, fields, columns),
+        data=_row_cards.every(found, fields, columns, every_entry),
         name_width=max(102, min(230, int(7.25 * longest) + (32 if found.flags else 14))),
         undrawn=found.undrawn,
+        drawing=_drawing.drawing(found, scale),
         had=any(not each.proposed for each in lines),
         proposed=any(each.proposed for each in lines),
     )

@@ -91,6 +91,20 @@ def training(comparison: Data) -> Training:
     )
 
 
+def scales(comparison: Data) -> dict[str, tuple[float, float]]:
+    """Return the ends of both y axes, which all panels share."""
+    found = {"test": _test_scale(comparison), "train_loss": _loss_scale(comparison)}
+    return {key: (scale.low, scale.high) for key, scale in found.items()}
+
+
+def medians(histories: Sequence[Sequence[float]]) -> list[float | None]:
+    """Return the median at each epoch of the runs that got so far."""
+    longest = max((len(history) for history in histories), default=0)
+    return [
+        median([history[at] for history in histories if at < len(history)]) for at in range(longest)
+    ]
+
+
 def is_linear(variant: Data, comparison: Data) -> bool:
     """Tell whether this is the linear control, which the panels show as a dotted line."""
     alone = len(comparison["variants"]) == 1
@@ -177,10 +191,7 @@ def _panel(variant: Data, comparison: Data, test: _Scale, loss: _Scale) -> Panel
 
 def _curves(variant: Data, key: str, scale: _Scale, epochs: int, what: str, final: str) -> Curves:
     histories = [reals(run[key]) for run in variant["runs"]]
-    longest = max((len(history) for history in histories), default=0)
-    middle = [
-        median([history[at] for history in histories if at < len(history)]) for at in range(longest)
-    ]
+    middle = medians(histories)
     last = final or (f"{middle[-1]:.3g}" if middle and middle[-1] is not None else "no number")
     return Curves(
         said=f"{what}, {variant['name']}: median {last} at the end",

@@ -21,13 +21,19 @@
       if (!row.dataset.i) return;
       body.querySelector("[aria-selected]")?.removeAttribute("aria-selected");
       row.setAttribute("aria-selected", "true");
-      const [name, type, words, skips, whatIf, ...numbers] = rows[row.dataset.i].map(at => strings[at]);
+      show(+row.dataset.i);
+    }
+
+    function show(layer) {
+      const [name, type, words, why, skips, whatIf, ...numbers] = rows[layer].map(at => strings[at]);
       card.querySelector("h3").textContent = name;
       card.querySelector(".type").textContent = type;
       card.querySelector(".words").textContent = words;
+      card.querySelector(".why").textContent = why;
       card.querySelector(".skips").textContent = skips;
       card.querySelector(".whatif").textContent = whatIf;
       card.querySelectorAll("tbody td").forEach((cell, at) => { cell.textContent = numbers[at]; });
+      document.dispatchEvent(new CustomEvent("layer", { detail: layer }));
     }
 
     // Rows inside a fold are built from the data when it is first opened, after a row in sight.
@@ -76,6 +82,16 @@
     const foldAround = row => [...body.querySelectorAll(".fold")].find(
       fold => +row.dataset.i >= +fold.dataset.from && +row.dataset.i < +fold.dataset.to);
 
+    // What is pointed at in the drawing: its numbers; a click opens the fold that it is in.
+    document.addEventListener("point", ({ detail: { layer, chosen } }) => {
+      const hidden = !layers.has(layer) || layers.get(layer).hidden;
+      const fold = hidden && chosen && [...body.querySelectorAll(".fold")].find(
+        each => layer >= +each.dataset.from && layer < +each.dataset.to);
+      if (fold) open(fold, true);
+      if (!hidden || fold) select(layers.get(layer));
+      else show(layer);
+    });
+
     // Rows that scroll under a resting pointer are not pointed at.
     let pointer = "";
     body.addEventListener("mouseover", event => {
@@ -84,7 +100,7 @@
       if (row && here !== pointer) select(row);
       pointer = here;
     });
-    body.addEventListener("mousemove", event => { pointer = `${event.clientX} ${event.clientY}`; });
+    document.addEventListener("mousemove", event => { pointer = `${event.clientX} ${event.clientY}`; });
     body.addEventListener("focusin", event => select(event.target.closest("tr")));
     body.addEventListener("click", event => {
       if (event.target.closest("a")) return;

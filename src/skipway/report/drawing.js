@@ -1,0 +1,130 @@
+"use strict";
+// The drawing of the whole network: closer, aside, and a click that finds the layer in the table.
+(() => {
+  const map = document.getElementById("drawing");
+  const pitch = +map.dataset.pitch, count = +map.dataset.count;
+  const pictures = [...map.querySelectorAll("svg")];
+  const boxes = pictures.map(svg => svg.getAttribute("viewBox"));
+  const content = pictures.map(svg => svg.querySelector(".all"));
+  const most = Math.max(4, 28 / pitch);
+  let views = [], busy = false;
+
+  // Bars keep their height and their place under the spine, however close one is.
+  function steady() {
+    const zoom = views[0].getZoom();
+    pictures.forEach(svg => {
+      const bars = svg.querySelector(".bars");
+      bars.setAttribute("transform", `translate(0 ${bars.dataset.foot}) scale(1 ${1 / zoom})`);
+    });
+  }
+
+  // What is done to one side is done to the other: they stay one above the other.
+  function together(view, act) {
+    if (busy) return;
+    busy = true;
+    views.filter(each => each !== view).forEach(act);
+    busy = false;
+    steady();
+  }
+
+  function within(view, old, wanted) {
+    const { width, viewBox, realZoom } = view.getSizes(), wide = viewBox.width * realZoom;
+    const foot = viewBox.height * realZoom - view.getSizes().height;
+    return { x: Math.min(0, Math.max(width - wide, wanted.x)), y: Math.min(0, Math.max(-foot, wanted.y)) };
+  }
+
+  function begin() {
+    views = pictures.map((svg, at) => {
+      const view = svgPanZoom(svg, {
+        viewportSelector: content[at], fit: true, center: false, minZoom: 1, maxZoom: most,
+        zoomScaleSensitivity: .35, dblClickZoomEnabled: false, mouseWheelZoomEnabled: false,
+        beforePan(old, wanted) { return within(this, old, wanted); },
+        onZoom(zoom) { together(this, each => { each.zoom(zoom); each.pan(this.getPan()); }); },
+        onPan(place) { together(this, each => each.pan(place)); },
+      });
+      return view;
+    });
+  }
+
+  function whole() {
+    views.forEach(view => view.resetZoom());
+    views.forEach(view => view.pan({ x: 0, y: 0 }));
+  }
+
+  // On paper the drawing is whole, in whatever width the paper has.
+  function still() {
+    whole();
+    views.forEach(view => view.destroy());
+    views = [];
+    pictures.forEach((svg, at) => {
+      svg.setAttribute("viewBox", boxes[at]);
+      content[at].removeAttribute("transform");
+      content[at].removeAttribute("style");
+    });
+  }
+
+  function zoom(step) {
+    if (step === "all") return whole();
+    const view = views[0];
+    // Closer to the layer that is selected.
+    const here = map.querySelector(".here"), { realZoom } = view.getSizes(), place = view.getPan();
+    const x = (+here.getAttribute("x") + pitch / 2) * realZoom + place.x;
+    view.zoomAtPointBy(step === "in" ? 2 : .5, { x, y: 60 });
+    return undefined;
+  }
+
+  document.addEventListener("layer", event => {
+    const x = event.detail * pitch;
+    map.querySelectorAll(".here").forEach(here => here.setAttribute("x", x));
+    if (event.detail === pointed || !views.length) return;
+    const { realZoom, width } = views[0].getSizes(), place = views[0].getPan();
+    const left = x * realZoom + place.x;
+    if (left < 0 || left + pitch * realZoom > width) views[0].pan({ x: width / 2 - x * realZoom, y: place.y });
+  });
+
+  function at(event, picture) {
+    const seen = new DOMPoint(event.clientX, event.clientY);
+    return Math.floor(seen.matrixTransform(content[picture].getScreenCTM().inverse()).x / pitch);
+  }
+  function point(layer, chosen) {
+    if (layer < 0 || layer >= count) return;
+    pointed = layer;
+    document.dispatchEvent(new CustomEvent("point", { detail: { layer, chosen } }));
+  }
+  let down = null, pointed = -1;
+  pictures.forEach((svg, picture) => {
+    svg.addEventListener("pointerdown", event => { down = [event.clientX, event.clientY]; });
+    svg.addEventListener("pointermove", event => {
+      if (!event.buttons && at(event, picture) !== pointed) point(at(event, picture), false);
+    });
+    svg.addEventListener("click", event => {
+      if (!down || Math.hypot(event.clientX - down[0], event.clientY - down[1]) > 4) return;
+      point(at(event, picture), true);
+      map.focus({ preventScroll: true });
+    });
+  });
+
+  // The wheel scrolls the page until one has clicked into the drawing.
+  map.addEventListener("focus", () => views.forEach(view => view.enableMouseWheelZoom()));
+  map.addEventListener("blur", () => views.forEach(view => view.disableMouseWheelZoom()));
+  map.addEventListener("keydown", event => {
+    if (event.target !== map) return;
+    const keys = { "+": "in", "=": "in", "-": "out", "0": "all" };
+    const steps = { ArrowLeft: 80, ArrowRight: -80 };
+    if (event.key in keys) zoom(keys[event.key]);
+    else if (event.key in steps) views[0].panBy({ x: steps[event.key], y: 0 });
+    else return;
+    event.preventDefault();
+  });
+  map.querySelectorAll("[data-zoom]").forEach(button => {
+    button.addEventListener("click", () => zoom(button.dataset.zoom));
+  });
+
+  map.tabIndex = 0;
+  map.querySelector(".tools").hidden = false;
+  map.setAttribute("aria-label", map.getAttribute("aria-label") + ". Plus and minus go closer and further away, arrows move.");
+  begin();
+  addEventListener("resize", () => { still(); begin(); });
+  addEventListener("beforeprint", still);
+  addEventListener("afterprint", begin);
+})();
