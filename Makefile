@@ -1,14 +1,15 @@
 # make demo   the main job on the embedded case        make test    all tests
-# make check  format, lint, types, layers              make clean   remove .venv and caches
+# make check  format, lint, types, layers, the site    make clean   remove .venv and caches
+# make docs   the site into build/site
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format pictures third-party evidence clean
+.PHONY: demo test check docs format pictures third-party evidence clean
 .DEFAULT_GOAL := demo
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,peers,frameworks]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,peers,frameworks,docs]'
 	@touch $@
 
 demo: .venv/installed
@@ -17,11 +18,15 @@ demo: .venv/installed
 test: .venv/installed
 	$(BIN)/python -m pytest
 
-check: .venv/installed
+check: .venv/installed docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# A warning of the build is an error. Open build/site/index.html; no server is needed.
+docs: .venv/installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: .venv/installed
 	$(BIN)/ruff format .
