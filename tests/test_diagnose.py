@@ -299,11 +299,11 @@ def test_chance_is_the_entropy_and_the_variance():
 
 def test_dependence_tells_labels_from_shuffled_labels():
     inputs, targets = digits(128)
-    assert dependence(inputs, targets) < 0.01
+    assert dependence([inputs], [targets]) < 0.01
     order = torch.randperm(128, generator=torch.Generator().manual_seed(3))
-    values = [dependence(inputs, targets[order.roll(k)]) for k in range(1, 9)]
+    values = [dependence([inputs], [targets[order.roll(k)]]) for k in range(1, 9)]
     assert sum(value < 0.05 for value in values) <= 2  # one in twenty under the null
-    assert dependence(inputs, inputs[:, :3].sum(1)) < 0.01
+    assert dependence([inputs], [inputs[:, :3].sum(1)]) < 0.01
 
 
 # --- known illnesses beyond the cases --------------------------------------------------------

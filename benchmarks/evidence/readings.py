@@ -155,7 +155,7 @@ def _numbers(facts: Facts) -> dict[str, float | None]:
         "epsilon": step and step.epsilon,
         "end": tried and tried.end / facts.level,
         "best end": tried and tried.best_end / facts.level,
-        "dependence": tried and tried.dependence,
+        "dependence": facts.dependence,
         "held in": tried and tried.held_in,
         "held out": tried and tried.held_out,
     }

@@ -14,6 +14,7 @@ from .._trace import collector_waits, untouched
 from ._batches import parts_of
 from ._check import check_batch, check_model, check_optimizer, check_task
 from ._facts import Facts
+from ._further import try_further
 from ._judgement import Judgement
 from ._remedy import with_numbers
 from ._shattering import with_correlations
@@ -28,7 +29,7 @@ def diagnose(
     *,
     objective: Objective | None = None,
     optimizer: Optimizer | None = None,
-    steps: int = 10,
+    steps: int | None = None,
     batches: int | Iterable[Any] = 1,
     shattering: bool = False,
     when: str = "before the first step",
@@ -46,8 +47,10 @@ def diagnose(
         objective: `objective(model, batch)`, one number, instead of `loss_fn`.
         optimizer: that holds the model's parameters. With it the size of the steps, rounding and
             weight decay are judged too, on copies: it is not stepped itself.
-        steps: how many steps to try on a copy of the model where one step cannot tell; 0 for
-            none. They are only tried where the gradient arrives, and need an optimizer.
+        steps: how many steps to try on a copy of the model, which tells a rate that is too large
+            or labels that say nothing. By default 10 where one pass and one step leave a doubt,
+            and none where they do not; 0 for none, and the doubt is a note. They are only tried
+            where the gradient arrives, and need an optimizer.
         batches: into how many parts to cut the batch, or further batches. Numbers of layers are
             then medians over the batches, the step is that of the mean gradient, and
             `LayerReading.spread` says how far the batches are apart.
@@ -88,7 +91,7 @@ def diagnose(
                 facts = with_correlations(task, facts)
             found = first_look(facts)
         if more_to_try(facts, found):
-            facts = task.try_further(facts)  # trains on copies, for as long as it takes
+            facts = try_further(task, facts)  # trains on copies, for as long as it takes
         found = [with_numbers(each, facts) for each in last_look(facts, found)]
     return _diagnosis(facts, found, task, when)
 

@@ -21,6 +21,7 @@ class Stepped:
         decay: size of weight decay's part of the step over the rest; 0 without decay.
         epsilon: share of the weights where Adam's epsilon, not the gradient, sets the step;
             `None` for optimizers without one.
+        growing: how many times larger the steps get by momentum, which begins at zero.
     """
 
     progress: float
@@ -28,6 +29,12 @@ class Stepped:
     lost: float
     decay: float
     epsilon: float | None = None
+    growing: float = 1.0
+
+    @property
+    def steady(self) -> float:
+        """What it plans once momentum, which begins at zero, is up to its full size."""
+        return self.growing * self.planned
 
 
 @dataclass(frozen=True)
@@ -43,9 +50,8 @@ class Tried:
             end.
         best_end: the loss it ends at.
         best_steps: after how many steps.
-        dependence: p-value of "targets are independent of inputs"; `None` where not tested.
         held_out: lowest loss of the half of the batch that was not trained on, over the loss of
-            the best constant output.
+            the best constant output; `None` where there was no reason to try.
         held_in: loss at the end of the half that was trained on, over the same.
         unfrozen: where it ends when everything may learn; `None` where nothing was frozen.
     """
@@ -56,7 +62,6 @@ class Tried:
     best_rate: float | None = None
     best_end: float = math.inf
     best_steps: int = 0
-    dependence: float | None = None
     held_out: float | None = None
     held_in: float | None = None
     unfrozen: float | None = None
@@ -141,6 +146,10 @@ class Facts:
     optimizer: str | None = None
     step: Stepped | None = None
     tried: Tried | None = None
+    doubts: tuple[str, ...] = ()
+    """What further steps would tell, where none were tried: words that follow "whether"."""
+    dependence: float | None = None
+    """The p-value of "targets are independent of inputs"; `None` where not tested."""
     same_targets: bool = False
     """One constant answer is right for the whole batch."""
     sizes: tuple[float, ...] = ()

@@ -45,7 +45,7 @@ def read_layers(
     """
     relative = seen.loss <= 0 or (chance is not None and chance < 0)
     scale = scale or _scale(seen, relative)
-    weights = _weights(model, seen.gradients, held)
+    weights = _weights(model, seen.gradients, held, moves or {})
     first_name = _first_names(model)
     elasticity = {name: unit.alive / scale for name, unit in seen.units.items()}
     highest = _highest_behind(seen.graph, elasticity)
@@ -114,23 +114,18 @@ def _first_names(model: nn.Module) -> dict[str, str]:
 
 
 def _weights(
-    model: nn.Module, gradients: Mapping[str, Tensor | None], held: set[int] | None
+    model: nn.Module,
+    gradients: Mapping[str, Tensor | None],
+    held: set[int] | None,
+    moves: Mapping[str, Move],
 ) -> dict[str, Weight]:
-    numbers = Numbers()
     named = dict(model.named_parameters())
-    for index, (name, parameter) in enumerate(named.items()):
-        numbers.put("norm", index, norm(parameter))
-        gradient = gradients.get(name)
-        if gradient is not None:
-            numbers.put("gradient", index, norm(gradient))
-            values = gradient.coalesce().values() if gradient.is_sparse else gradient
-            numbers.put("with_gradient", index, torch.count_nonzero(values))
-    read = numbers.resolve()
+    sizes = _sizes(named, gradients, moves)
     return {
         name: Weight(
-            norm=read["norm"][index],
-            gradient=read.get("gradient", {}).get(index, 0.0),
-            with_gradient=round(read.get("with_gradient", {}).get(index, 0.0)),
+            norm=sizes[name][0],
+            gradient=sizes[name][1],
+            with_gradient=round(sizes[name][2]),
             size=parameter.numel(),
             reached=gradients.get(name) is not None,
             requires_grad=parameter.requires_grad,
@@ -139,8 +134,37 @@ def _weights(
             if parameter.dim() > 1
             else parameter.numel(),
         )
-        for index, (name, parameter) in enumerate(named.items())
+        for name, parameter in named.items()
     }
+
+
+def _sizes(
+    named: Mapping[str, nn.Parameter],
+    gradients: Mapping[str, Tensor | None],
+    moves: Mapping[str, Move],
+) -> dict[str, tuple[float, float, float]]:
+    """Return `||W||`, `||dL/dW||` and how many have a gradient; what a step told is known."""
+    numbers = Numbers()
+    for index, (name, parameter) in enumerate(named.items()):
+        if name in moves:
+            continue
+        numbers.put("norm", index, norm(parameter))
+        gradient = gradients.get(name)
+        if gradient is not None:
+            numbers.put("gradient", index, norm(gradient))
+            values = gradient.coalesce().values() if gradient.is_sparse else gradient
+            numbers.put("with_gradient", index, torch.count_nonzero(values))
+    read = numbers.resolve()
+    kinds = ("norm", "gradient", "with_gradient")
+    found = {}
+    for index, name in enumerate(named):
+        move = moves.get(name)
+        if move is not None:
+            found[name] = move.weight, move.gradient, float(move.with_gradient)
+        else:
+            one, two, three = (read.get(kind, {}).get(index, 0.0) for kind in kinds)
+            found[name] = one, two, three
+    return found
 
 
 def _narrow(parameter: Tensor) -> int:
@@ -227,7 +251,8 @@ def _state(lost: float, trainable: bool, move: Move | None) -> State:
 
 
 def _still(weight: Weight) -> Move:
-    return Move(weight.size, weight.with_gradient, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    own = weight.size, weight.norm, weight.gradient, weight.with_gradient
+    return Move(*own, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def _ratio(part: float, whole: float) -> float | None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from .._trace._numbers_at import Numbers, moved, norm, wide
+from .._trace._travelled import TRAVELLED, travelled
 from ._facts import Stepped
 
 _RESCALING = (
@@ -31,6 +32,8 @@ class Move:
 
     Attributes:
         size: how many numbers it holds.
+        weight: `||W||` before the step.
+        gradient: `||dL/dW||`.
         with_gradient: how many have a gradient that is not zero.
         moved: how many of those changed.
         changed: how many changed at all.
@@ -44,6 +47,8 @@ class Move:
     """
 
     size: int
+    weight: float
+    gradient: float
     with_gradient: int
     moved: int
     changed: int
@@ -71,17 +76,18 @@ def take_step(
     before = {name: p for name, p in model.named_parameters() if id(p) in held}
     real, used = _step_on_copy(before, optimizer, gradients)
     decays = any(group.get("weight_decay", 0) for group in optimizer.param_groups)
-    counts = {n: _counts(p, real[n], gradients.get(n)) for n, p in before.items()}
-    rounded = [name for name, each in counts.items() if decays or _is_rounded(*each[:2])]
+    sums = {n: _travelled(p, real[n], gradients.get(n)) for n, p in before.items()}
+    rounded = [name for name, each in sums.items() if decays or _is_rounded(each)]
     exact = _exact(before, optimizer, gradients, rounded)
     bare = _exact(before, optimizer, gradients, rounded, decay=False) if decays else exact
     added = _added_decay(optimizer)
     numbers = Numbers()
     for index, (name, weight) in enumerate(before.items()):
-        after = real[name], exact.get(name), bare.get(name)
-        _compare(numbers, index, weight, gradients.get(name), after)
-        for kind, count in zip(("with_gradient", "moved", "changed"), counts[name], strict=True):
-            numbers.put(kind, index, count)
+        for kind, value in zip(TRAVELLED, sums[name], strict=True):
+            numbers.put(kind, index, value)
+        if name in exact:
+            after = exact[name], bare[name]
+            _compare(numbers, index, weight, gradients.get(name), *after)
         if id(weight) in added:
             _compare_decay(numbers, index, weight, gradients.get(name), added[id(weight)])
     _measure_epsilon(numbers, used)
@@ -91,7 +97,9 @@ def take_step(
     return moves, sum(small.values()) / sum(all_of.values()) if all_of else None
 
 
-def summed(moves: Mapping[str, Move], epsilon: float | None, scale: float) -> Stepped:
+def summed(
+    moves: Mapping[str, Move], epsilon: float | None, scale: float, optimizer: Optimizer
+) -> Stepped:
     """Sum over the whole network; `scale` is the loss that progress is a fraction of."""
     with_gradient = sum(move.with_gradient for move in moves.values())
     moved = sum(move.moved for move in moves.values())
@@ -103,7 +111,18 @@ def summed(moves: Mapping[str, Move], epsilon: float | None, scale: float) -> St
         lost=1 - moved / with_gradient if with_gradient else 0.0,
         decay=decay / plain if plain else (math.inf if decay else 0.0),
         epsilon=epsilon,
+        growing=_growing(optimizer),
     )
+
+
+def _growing(optimizer: Optimizer) -> float:
+    """Return how many times larger steps along one gradient get until momentum has built up."""
+    group = optimizer.param_groups[0]
+    momentum = float(group.get("momentum", 0.0))
+    begun = any(state.get("momentum_buffer") is not None for state in optimizer.state.values())
+    if begun or not 0 < momentum < 1:
+        return 1.0
+    return max(1.0, (1 - float(group.get("dampening", 0.0))) / (1 - momentum))
 
 
 def copy_optimizer(
@@ -121,25 +140,19 @@ def copy_optimizer(
     return copy.deepcopy(optimizer, memo)
 
 
-def _counts(
-    weight: Tensor, after: Tensor, gradient: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Count the weights that have a gradient, those of them that moved, and all that changed."""
-    changed = after.detach() != weight.detach()
-    every = torch.count_nonzero(changed)
-    if gradient is None:
-        none = torch.zeros_like(every)
-        return none, none, every
-    has = _dense(gradient) != 0
-    return torch.count_nonzero(has), torch.count_nonzero(changed & has), every
+def _travelled(weight: Tensor, after: Tensor, gradient: Tensor | None) -> Tensor:
+    return travelled(weight, after, None if gradient is None else _dense(gradient))
 
 
-def _is_rounded(has: Tensor, stepped: Tensor) -> bool:
+def _is_rounded(sums: Tensor) -> bool:
     """Tell whether rounding takes more than a trace of the step, so that the exact one differs.
 
     On a device this would make the host wait; there the exact step is always taken.
     """
-    return has.device.type != "cpu" or int(has) - int(stepped) > _TRACE * int(has)
+    if sums.device.type != "cpu":
+        return True
+    known: dict[str, float] = dict(zip(TRAVELLED, sums.tolist(), strict=True))
+    return known["with_gradient"] - known["moved"] > _TRACE * known["with_gradient"]
 
 
 def _exact(
@@ -201,22 +214,16 @@ def _compare(
     index: int,
     weight: Tensor,
     gradient: Tensor | None,
-    after: tuple[Tensor, Tensor | None, Tensor | None],
+    exact: Tensor,
+    bare: Tensor,
 ) -> None:
-    slope = None if gradient is None else _dense(gradient)
-    real, exact, bare = after
-    step, progress = moved(weight, real, slope)
-    numbers.put("step", index, step)
-    numbers.put("progress", index, -progress)
-    if exact is not None:
-        step, progress = moved(weight, exact, slope)
+    """Measure the step that nothing rounds, and what of it is decay's."""
+    step, progress = moved(weight, exact, None if gradient is None else _dense(gradient))
     numbers.put("planned", index, -progress)
     numbers.put("meant", index, step)
-    decay, plain = torch.zeros_like(step), step
-    if exact is not None and bare is not None and bare is not exact:
-        decay, plain = moved(bare, exact, None)[0], moved(weight, bare, None)[0]
-    numbers.put("plain", index, plain)
-    numbers.put("decay", index, decay)
+    if bare is not exact:
+        numbers.put("decay", index, moved(bare, exact, None)[0])
+        numbers.put("plain", index, moved(weight, bare, None)[0])
 
 
 def _added_decay(optimizer: Optimizer) -> dict[int, float]:
@@ -248,17 +255,24 @@ def _dense(gradient: Tensor) -> Tensor:
 
 
 def _move(read: Mapping[str, Mapping[int, float]], index: int, size: int) -> Move:
+    def known(name: str, otherwise: float) -> float:
+        return read.get(name, {}).get(index, otherwise)
+
+    step, progress = math.sqrt(read["step"][index]), -read["progress"][index]
+    meant = known("meant", step)
     return Move(
         size=size,
+        weight=math.sqrt(read["weight"][index]),
+        gradient=math.sqrt(read["gradient"][index]),
         with_gradient=round(read["with_gradient"][index]),
         moved=round(read["moved"][index]),
         changed=round(read["changed"][index]),
-        step=read["step"][index],
-        progress=read["progress"][index],
-        planned=read["planned"][index],
-        decay=read["decay"][index],
-        plain=read["plain"][index],
-        meant=read["meant"][index],
+        step=step,
+        progress=progress,
+        planned=known("planned", progress),
+        decay=known("decay", 0.0),
+        plain=known("plain", meant),
+        meant=meant,
     )
 
 

@@ -12,20 +12,17 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from .._case import Loss, Objective, loss_of, take
+from .._case import Loss, Objective, loss_of
 from .._errors import LossError, ModelError, SkipwayError
 from .._trace import Graph, untouched
 from .._trace._alter import Alteration
 from .._trace._average import average
 from .._trace._probe import Probe, probe
 from .._trace._untouched import random_state
-from . import _thresholds as limit
 from ._chance import best_constant_loss
-from ._dependence import dependence
-from ._facts import Facts, Stepped, Tried, is_stuck
+from ._facts import Facts, Stepped
 from ._measure import read_layers
 from ._step import Move, summed, take_step
-from ._trial import search_rate, try_steps
 from ._what_if import CHANGED, Asker
 from ._words import listed
 
@@ -40,7 +37,7 @@ class Task:
     objective: Objective | None
     optimizer: Optimizer | None
     size: int
-    steps: int
+    steps: int | None
     parts: list[tuple[Any, int]]
     notes: list[str] = field(default_factory=list)
     outputs: list[tuple[Any, Any]] = field(default_factory=list)
@@ -173,7 +170,8 @@ class Task:
             return None, None
 
     def _summed(self, moves: dict[str, Move], epsilon: float | None, facts: Facts) -> Stepped:
-        return summed(moves, epsilon, abs(facts.loss) or 1.0)
+        assert self.optimizer is not None
+        return summed(moves, epsilon, abs(facts.loss) or 1.0, self.optimizer)
 
     def _note(self, facts: Facts, seen: Probe) -> None:
         if facts.relative:
@@ -196,72 +194,6 @@ class Task:
         if aside:
             self.notes.append(f"{listed(aside)} had no part in this loss.")
 
-    def try_further(self, facts: Facts) -> Facts:
-        """Return the facts with what a few steps on a copy say."""
-        if self.optimizer is None or facts.step is None or self.steps < 1:
-            return facts
-        try:
-            tried = self._try(self.optimizer, facts.step, facts)
-            tried = self._test_labels(self.optimizer, tried, facts)
-        except Exception as error:
-            # A model that cannot be copied is still diagnosed, from one step.
-            self.notes.append(
-                f"No further steps could be tried on a copy ({type(error).__name__}: {error})."
-            )
-            return facts
-        return replace(facts, tried=tried)
-
-    def _try(self, optimizer: Optimizer, step: Stepped, facts: Facts) -> Tried:
-        count = self.steps
-        losses, _ = try_steps(self.model, optimizer, self.evaluate, count)
-        held_back = bool(facts.frozen or facts.unheld)
-        jumps = step.planned > limit.FAST or losses[-1] > losses[0]
-        if jumps or held_back:
-            # Many a good training jumps at first; only one that stays up there jumps too far.
-            count *= 4
-            losses, _ = try_steps(self.model, optimizer, self.evaluate, count)
-        last = losses[-self.steps :] if count > self.steps else losses[-1:]
-        tried = Tried(start=losses[0], end=sum(last) / len(last), steps=count)
-        slow, stuck = step.planned < limit.SLOW, is_stuck(tried, facts.level)
-        if stuck and held_back:
-            free, _ = try_steps(self.model, optimizer, self.evaluate, count, unfrozen=True)
-            tried = replace(tried, unfrozen=free[-1])
-        if step.planned <= 0 or not (slow or stuck or jumps):
-            return tried
-        aim = limit.GOOD / step.planned
-        rate, end = search_rate(self.model, optimizer, self.evaluate, self.steps, aim)
-        return replace(tried, best_rate=rate, best_end=end, best_steps=self.steps)
-
-    def _test_labels(self, optimizer: Optimizer, tried: Tried, facts: Facts) -> Tried:
-        if facts.same_targets or not facts.chance or not self._can_test_labels():
-            return tried
-        inputs, targets = self.batch
-        value = dependence(inputs, targets)
-        tried = replace(tried, dependence=value)
-        if value < limit.INDEPENDENT and not facts.dying_beside:
-            return tried
-        half = self.size // 2
-        first, second = (
-            take(self.batch, index) for index in torch.arange(2 * half).reshape(2, half)
-        )
-        inside, outside = try_steps(
-            self.model,
-            optimizer,
-            lambda model: self.loss_on(model, first),
-            5 * self.steps,
-            factor=self._factor(tried, facts),
-            also=lambda model: self.loss_on(model, second),
-        )
-        return replace(
-            tried, held_in=inside[-1] / facts.chance, held_out=min(outside) / facts.chance
-        )
-
-    def _factor(self, tried: Tried, facts: Facts) -> float:
-        """Return the factor to a rate that learns, where the optimizer's own is too small."""
-        own = facts.learning_rate
-        slow = facts.step is not None and facts.step.planned < limit.SLOW
-        return tried.best_rate / own if slow and tried.best_rate and own else 1.0
-
     def _same_targets(self) -> bool:
         if self.loss_fn is None:
             return False
@@ -272,17 +204,6 @@ class Task:
         return all(
             len(each) == size and each.shape[1:] == first.shape[1:] and bool((each == first).all())
             for each, size in every
-        )
-
-    def _can_test_labels(self) -> bool:
-        if self.loss_fn is None or self.size < limit.ENOUGH_SAMPLES:
-            return False
-        inputs, targets = self.batch
-        return (
-            isinstance(inputs, Tensor)
-            and isinstance(targets, Tensor)
-            and inputs.is_floating_point()
-            and len(inputs) == len(targets)
         )
 
 

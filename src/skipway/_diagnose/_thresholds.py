@@ -66,6 +66,8 @@ COLLAPSED = 1e-2
 # better rate). Too large begins at 0.27 and healthy goes up to 3.8, so beyond FAST steps are tried.
 SLOW = TOO_SLOW = 10**-3.2
 FAST = 10**-0.5
+# From here on, where too large begins in the trial, one step leaves it in doubt.
+DOUBTFUL = 0.1
 # A loss that is still above this part of where it began, after forty steps on one batch.
 STUCK = 0.95
 # What another learning rate has to reach on the same batch to be called the better one.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .._results import Finding
+from . import _thresholds as limit
 from ._facts import Facts
 from ._judgement import Judgement, Rule
 from ._rules import _branch as branch
@@ -35,9 +36,10 @@ AFTER_TRIAL: tuple[Rule, ...] = (
     data.solved,
     depth.vanishing_beside,
     step.precision,
+    # Where there is nothing to learn a step takes little of the loss, at whatever rate.
+    data.no_signal,
     step.learning_rate_too_small,
     step.weight_decay,
-    data.no_signal,
 )
 # What the cause on the left brings along.
 _FOLLOWS = {
@@ -138,13 +140,22 @@ def absent(facts: Facts, found: list[Judgement]) -> tuple[str, ...]:
         ("detached", "detached parameters"),
         ("non-finite", "non-finite values"),
         ("precision", "updates lost to rounding") if facts.step else None,
-        ("lr-too-small", "steps too small") if facts.tried else None,
-        ("lr-too-large", "steps too large") if facts.tried else None,
+        ("lr-too-small", "steps too small") if _judged(facts) else None,
+        ("lr-too-large", "steps too large") if _judged(facts) else None,
         ("weight-decay", "weight decay above the gradient") if facts.step else None,
         ("no-signal", "labels without signal") if _tested_labels(facts) else None,
     ]
     return tuple(words for each in looked if each for cause, words in [each] if cause not in causes)
 
 
+def _judged(facts: Facts) -> bool:
+    """Tell whether the size of the steps was judged without a doubt that is left."""
+    return facts.tried is not None or (facts.step is not None and not facts.doubts)
+
+
 def _tested_labels(facts: Facts) -> bool:
-    return facts.tried is not None and facts.tried.dependence is not None
+    if facts.dependence is None:
+        return False
+    return facts.dependence < limit.INDEPENDENT or (
+        facts.tried is not None and facts.tried.held_in is not None
+    )

@@ -55,6 +55,12 @@ def listed(names: Sequence[str], most: int = 4) -> str:
     return shown if len(names) <= most else f"{shown} and {count(len(names) - most)} more"
 
 
+def either(parts: Sequence[str]) -> str:
+    """Write alternatives: `"a, b or c"`."""
+    *first, last = parts
+    return f"{', '.join(first)} or {last}" if first else last
+
+
 def rate(value: float) -> str:
     """Write a learning rate."""
     return f"{value:g}" if 1e-4 <= abs(value) < 1e6 else prose(value)

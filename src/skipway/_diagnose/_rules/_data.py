@@ -15,22 +15,20 @@ def no_signal(facts: Facts) -> Judgement | None:
     if facts.same_targets:
         return _all_the_same(facts)
     tried = facts.tried
-    if tried is None or tried.dependence is None:
-        return None
-    if tried.held_in is None or tried.held_out is None:
+    if tried is None or tried.held_in is None or tried.held_out is None:
         return None
     learned, carried = tried.held_in < limit.LEARNED, tried.held_out < limit.CARRIED_OVER
-    if tried.dependence < limit.INDEPENDENT or not learned or carried:
+    if (facts.dependence or 0.0) < limit.INDEPENDENT or not learned or carried:
         return None
     return Judgement(
         Finding(
             cause="no-signal",
             title="The labels say nothing about the inputs",
             place="The data.",
-            evidence=f"Shuffled labels fit the inputs as well as these (p = "
-            f"{prose(tried.dependence)}). Trained on one half of the batch, the network gets to "
-            f"{percent(tried.held_in)} of the loss of a constant answer there and never below "
-            f"{percent(tried.held_out)} on the other half.",
+            evidence="Shuffled labels fit the inputs as well as these (p = "
+            f"{prose(facts.dependence or 0.0)}). Trained on one half of the batch, the network "
+            f"gets to {percent(tried.held_in)} of the loss of a constant answer there and never "
+            f"below {percent(tried.held_out)} on the other half.",
             remedy="Look at a few inputs beside their labels: are they still in the same order?",
             sure=f"Suspected. Two tests agree, on one batch of {count(facts.batch)}.",
             treatment="data",
@@ -99,10 +97,8 @@ def healthy(facts: Facts) -> Judgement:
             place="The whole network.",
             evidence=evidence,
             remedy="None.",
-            sure="As sure as one batch and a few steps can make it. What goes wrong later in "
-            "training shows later."
-            if facts.tried is not None
-            else "As sure as one batch can make it. What goes wrong later in training shows later.",
+            sure=f"As sure as {_looked_at(facts)} can make it. What goes wrong later in training "
+            "shows later.",
             treatment="none",
         ),
         headline="The gradient arrives.",
@@ -116,3 +112,9 @@ def healthy(facts: Facts) -> Judgement:
         ),
         place=low.name,
     )
+
+
+def _looked_at(facts: Facts) -> str:
+    if facts.tried is not None:
+        return "one batch and a few steps"
+    return "one batch" if facts.step is None else "one batch and one step"

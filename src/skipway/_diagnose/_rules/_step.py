@@ -68,13 +68,14 @@ def _lost(with_gradient: int, moved: int | None) -> bool:
 def learning_rate_too_small(facts: Facts) -> Judgement | None:
     """Steps that take next to nothing off the loss."""
     step = facts.step
-    if step is None or not step.planned < limit.SLOW or _little_left(facts):
+    if step is None or not step.steady < limit.SLOW or _little_left(facts):
         return None
     better = _better_rate(facts)
     if facts.tried is not None and better is None:
         return None
     tiny = step.epsilon is not None and step.epsilon > limit.EPSILON_SHARE
-    evidence = f"One step takes {prose(max(step.planned, 0.0))} of the loss away, to first "
+    one = "One step" if step.growing == 1 else "One step at its full momentum"
+    evidence = f"{one} takes {prose(max(step.steady, 0.0))} of the loss away, to first "
     evidence += f"order; trainings that move take {prose(10**-2.4)} to {prose(10**-0.5)}."
     if tiny:
         evidence += f" For {percent(step.epsilon or 0)} of the weights the optimizer's epsilon, "
@@ -94,7 +95,7 @@ def learning_rate_too_small(facts: Facts) -> Judgement | None:
         ),
         headline="The steps are too small to learn from.",
         summary=f"At a learning rate of {rate(facts.learning_rate or 0.0)} one step takes "
-        f"{prose(max(step.planned, 0.0))} of the loss away. The gradient arrives everywhere; "
+        f"{prose(max(step.steady, 0.0))} of the loss away. The gradient arrives everywhere; "
         "what is missing is the size of the step."
         + (f" At {rate(better)} the loss falls." if better is not None else ""),
         place=facts.weakest.name,
@@ -140,7 +141,7 @@ def learning_rate_too_large(facts: Facts) -> Judgement | None:
     tried = facts.tried
     if tried is None or facts.step is None:
         return None
-    if tried.best_rate is None or facts.step.planned < limit.SLOW:
+    if tried.best_rate is None or facts.step.steady < limit.SLOW:
         return None
     if not _overshoots(tried, facts.level):
         return None

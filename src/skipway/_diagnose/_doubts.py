@@ -1,0 +1,28 @@
+"""What one pass and one step leave in doubt, so that a few steps on a copy would tell more."""
+
+from __future__ import annotations
+
+from . import _thresholds as limit
+from ._facts import Facts
+
+
+def doubts_of(facts: Facts) -> tuple[str, ...]:
+    """Return what the steps would tell, in words that follow "whether"."""
+    step = facts.step
+    assert step is not None
+    steepest = max(layer.weight_elasticity for layer in facts.layers)
+    asked = (
+        ("the steps are too small", step.steady < limit.SLOW),
+        # NaN compares as neither larger nor smaller, so this asks for what it is not.
+        ("the steps are too large", not step.steady <= limit.DOUBTFUL),
+        ("frozen layers hold the others back", bool(facts.frozen or facts.unheld)),
+        ("the layers without a gradient are missed", facts.dying_beside),
+        ("the gradient explodes", limit.EXPLODING < steepest <= limit.SURELY_EXPLODING),
+        ("the values are too large to learn from", (facts.skill or 0.0) > limit.MISSCALED),
+        ("the labels say anything about the inputs", _no_dependence(facts)),
+    )
+    return tuple(words for words, doubtful in asked if doubtful)
+
+
+def _no_dependence(facts: Facts) -> bool:
+    return facts.dependence is not None and facts.dependence >= limit.INDEPENDENT

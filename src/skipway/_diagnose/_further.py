@@ -1,0 +1,87 @@
+"""A few steps on a copy, where one step leaves something in doubt or the caller asks for them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from torch.optim import Optimizer
+
+from . import _thresholds as limit
+from ._dependence import dependence
+from ._doubts import doubts_of
+from ._facts import Facts, Stepped, Tried, is_stuck
+from ._labels import carried_over, pairs_of
+from ._trial import search_rate, try_steps
+from ._words import either
+
+if TYPE_CHECKING:
+    from ._task import Task
+
+STEPS = 10  # where the caller leaves it open
+
+
+def try_further(task: Task, facts: Facts) -> Facts:
+    """Return the facts with what a few steps on a copy say, or with a note on what they would."""
+    optimizer, step = task.optimizer, facts.step
+    if optimizer is None or step is None:
+        return facts
+    facts = _with_dependence(task, facts)
+    doubts = doubts_of(facts)
+    steps = (STEPS if doubts else 0) if task.steps is None else task.steps
+    if steps < 1:
+        if doubts:
+            task.notes.append(
+                f"One step cannot tell whether {either(doubts)}: steps={STEPS} tries that many on "
+                "a copy."
+            )
+        return replace(facts, doubts=doubts)
+    try:
+        tried = _try(task, optimizer, step, facts, steps)
+        tried = _with_labels(task, optimizer, tried, facts, steps)
+    except Exception as error:
+        # A model that cannot be copied is still diagnosed, from one step.
+        task.notes.append(
+            f"No further steps could be tried on a copy ({type(error).__name__}: {error})."
+        )
+        return replace(facts, doubts=doubts)
+    return replace(facts, tried=tried)
+
+
+def _with_dependence(task: Task, facts: Facts) -> Facts:
+    if facts.same_targets or not facts.chance or task.loss_fn is None:
+        return facts
+    pairs = pairs_of(task.batch, task.size)
+    return facts if pairs is None else replace(facts, dependence=dependence(*pairs))
+
+
+def _try(task: Task, optimizer: Optimizer, step: Stepped, facts: Facts, steps: int) -> Tried:
+    count = steps
+    losses, _ = try_steps(task.model, optimizer, task.evaluate, count)
+    held_back = bool(facts.frozen or facts.unheld)
+    jumps = step.planned > limit.FAST or losses[-1] > losses[0]
+    if jumps or held_back:
+        # Many a good training jumps at first; only one that stays up there jumps too far.
+        count *= 4
+        losses, _ = try_steps(task.model, optimizer, task.evaluate, count)
+    last = losses[-steps:] if count > steps else losses[-1:]
+    tried = Tried(start=losses[0], end=sum(last) / len(last), steps=count)
+    slow, stuck = step.steady < limit.SLOW, is_stuck(tried, facts.level)
+    if stuck and held_back:
+        free, _ = try_steps(task.model, optimizer, task.evaluate, count, unfrozen=True)
+        tried = replace(tried, unfrozen=free[-1])
+    if step.planned <= 0 or not (slow or stuck or jumps):
+        return tried
+    aim = limit.GOOD / step.planned
+    rate, end = search_rate(task.model, optimizer, task.evaluate, steps, aim)
+    return replace(tried, best_rate=rate, best_end=end, best_steps=steps)
+
+
+def _with_labels(task: Task, optimizer: Optimizer, tried: Tried, facts: Facts, steps: int) -> Tried:
+    """Train on one part of the batch and look at another, where there is a reason to."""
+    value = facts.dependence
+    if value is None or not (value >= limit.INDEPENDENT or facts.dying_beside):
+        return tried
+    assert facts.chance is not None
+    inside, outside = carried_over(task, optimizer, facts, tried, steps)
+    return replace(tried, held_in=inside / facts.chance, held_out=outside / facts.chance)
