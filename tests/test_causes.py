@@ -78,12 +78,8 @@ def test_nothing_that_trains_is_called_vanishing():
     assert [name for name in well if diagnosis(name).cause == "vanishing"] == []
 
 
-def test_the_held_out_ones_get_theirs_but_for_the_two_that_the_page_names():
-    wrong = {name: diagnosis(name).cause for name in HELD_OUT if not right(name)}
-    assert wrong == {
-        "tokens-with-shuffled-labels": "healthy",
-        "gelu-4-biases-far-below-zero": "vanishing",
-    }
+def test_the_held_out_ones_get_theirs_by_now():
+    assert {name: diagnosis(name).cause for name in HELD_OUT if not right(name)} == {}
 
 
 def test_the_page_says_what_was_measured():

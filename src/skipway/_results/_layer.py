@@ -66,7 +66,8 @@ class LayerReading(Result):
         with_gradient: how many of them have a gradient that is not zero.
         moved: how many of those the step changed.
         signal: `||h - mean over the batch|| / ||h||`.
-        silent: share of the following activation's units that are zero on the whole batch.
+        silent: share of the following activation's units that are off on the whole batch: zero, or
+            (GELU, SiLU and the like) with less than 1 % of its steepest slope.
         saturated: share of the following activation's values on its flat ends.
         via_skip: `||dL/dh||` that comes over a skip starting here.
         via_branch: `||dL/dh||` that comes through the branch beside that skip.

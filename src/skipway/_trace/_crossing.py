@@ -11,7 +11,8 @@ from ._graph import SLICES, Graph, Node, Unit
 _JOINS = {"add", "cat", "concat", "concatenate", "hstack"}
 _ACTIVATIONS = {
     "relu", "relu6", "threshold", "tanh", "sigmoid", "gelu", "silu", "leaky_relu", "elu", "selu",
-    "celu", "softplus", "mish", "hardtanh", "hardswish", "hardsigmoid", "prelu", "rrelu",
+    "celu", "softplus", "softsign", "mish", "hardtanh", "hardswish", "hardsigmoid", "prelu",
+    "rrelu",
 }  # fmt: skip
 _NEAR = 6  # how many calls a layer's activation may lie behind it: bias, norm, dropout, a sum
 

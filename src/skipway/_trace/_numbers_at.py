@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 _PIECE = 32_768  # numbers that are cast to float64 at once
-_FLAT = 0.01  # of the largest slope: where an activation is flatter, it counts as saturated
 
 
 class Numbers:
@@ -104,18 +103,3 @@ def signal_share(tensor: Tensor, batch: int) -> Tensor:
     whole = torch.linalg.vector_norm(values)
     share = torch.linalg.vector_norm(values - values.mean(0)) / whole
     return torch.where(whole > 0, share, -torch.ones_like(share))
-
-
-def silent_share(tensor: Tensor, channel: int) -> Tensor:
-    """Return the share of units (along `channel`) that are zero for the whole batch."""
-    if tensor.dim() < 2:
-        return (tensor.detach() == 0).to(wide(tensor)).mean()
-    units = tensor.detach().movedim(channel, 0).reshape(tensor.shape[channel], -1)
-    return (units == 0).all(1).to(wide(tensor)).mean()
-
-
-def saturated_share(tensor: Tensor, op: str) -> Tensor:
-    """Return the share of values of a tanh or sigmoid that lie on its flat ends."""
-    y = tensor.detach().to(wide(tensor))
-    slope = 1 - y * y if op == "tanh" else 4 * y * (1 - y)
-    return (slope < _FLAT).to(y.dtype).mean()

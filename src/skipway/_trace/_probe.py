@@ -21,12 +21,11 @@ from ._backward import cut_of, differentiate
 from ._calls import tensors
 from ._chains import reaches
 from ._crossing import activation_of, crossings, joins, pieces_of, tap_of
+from ._flat import saturated_share, silent_share
 from ._graph import Graph, Unit
-from ._numbers_at import Numbers, norm, saturated_share, signal_share, silent_share
+from ._numbers_at import Numbers, norm, signal_share
 from ._observe import record
 
-_SILENCES = {"relu", "threshold"}
-_SATURATES = {"tanh", "sigmoid"}
 # Memory that was not written yet: what stands in it is no value of the model.
 _UNWRITTEN = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"}
 
@@ -167,10 +166,12 @@ class _Watcher:
             read = [t for t in tensors(arguments) if not isinstance(t, nn.Parameter)]
             if read and read[0].is_floating_point():
                 put("input_signal", index, signal_share(read[0], self.batch))
-        elif op in _SILENCES:
-            put("silent", index, silent_share(tensor, self.channel))
-        elif op in _SATURATES:
-            put("saturated", index, saturated_share(tensor, op))
+        for name, share in (
+            ("silent", silent_share(op, tensor, arguments, self.channel)),
+            ("saturated", saturated_share(op, tensor, arguments)),
+        ):
+            if share is not None:
+                put(name, index, share)
 
     def _hook(self, index: int) -> Callable[[Tensor], None]:
         def arrive(gradient: Tensor) -> None:

@@ -13,14 +13,14 @@ from .._words import code, percent, plural, span
 
 
 def dead_units(facts: Facts) -> Judgement | None:
-    """Layers nearly all of whose units are zero for the whole batch."""
+    """Layers nearly all of whose units are off for the whole batch."""
     dead = [layer for layer in facts.layers if (layer.silent or 0) >= limit.SILENT]
     if not dead:
         return None
     blocking = [
         layer for layer in dead if layer.elasticity == 0 or layer.decades_lost >= limit.FADING
     ]
-    if facts.arriving is not None and not facts.collapsed:
+    if facts.arriving is not None and not facts.collapsed and facts.passable:
         blocking = []  # the signal gets around them
     worst = max(dead, key=lambda layer: layer.silent or 0)
     names = tuple(layer.name for layer in dead)
@@ -32,8 +32,9 @@ def dead_units(facts: Facts) -> Judgement | None:
             place=f"Behind {span(names, len(facts.layers))}."
             if len(names) != len(facts.layers)
             else f"{span(names, len(facts.layers))}.",
-            evidence=f"Behind {code(worst.name)}, {percent(worst.silent)} of the units are zero "
-            f"for all {count(facts.batch)} samples; where a unit is zero its gradient is too.",
+            evidence=f"Behind {code(worst.name)}, {percent(worst.silent)} of the units are off for "
+            f"all {count(facts.batch)} samples: zero, or where their activation has less than 1 % "
+            "of its steepest slope.",
             remedy="Start the biases at zero and the weights after He et al. (kaiming_normal_); "
             "if units die while training, lower the learning rate or use a leaky activation."
             if blocking
@@ -43,8 +44,8 @@ def dead_units(facts: Facts) -> Judgement | None:
             layers=names,
         ),
         headline="Whole layers are switched off.",
-        summary=f"Behind {code(worst.name)}, {percent(worst.silent)} of the units are zero for "
-        f"every one of the {count(facts.batch)} samples. Through a unit that is zero no gradient "
+        summary=f"Behind {code(worst.name)}, {percent(worst.silent)} of the units are off for "
+        f"every one of the {count(facts.batch)} samples. Through a unit that is off no gradient "
         "comes back, so these units stay as they are.",
         place=worst.name,
         main=bool(blocking),
