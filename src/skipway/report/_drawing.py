@@ -43,7 +43,9 @@ class Drawing:
     Attributes:
         sides: before and after.
         height: of each.
-        foot: where the bars begin.
+        spine: where it runs.
+        under: the lower edge of its nodes.
+        gap: from there to the bars.
         pitch: from layer to layer.
         radius: of a node.
         count: of layers.
@@ -52,7 +54,9 @@ class Drawing:
 
     sides: Sequence[DrawnSide]
     height: float
-    foot: float
+    spine: float
+    under: float
+    gap: int
     pitch: float
     radius: float
     count: int
@@ -76,9 +80,9 @@ def drawing(found: Rows, scale: LogAxis) -> Drawing | None:
         )
         for pen, readings, (simple, buses) in zip(pens, found.readings, found.drawn, strict=True)
     ]
-    foot = top + radius + GAP
+    under = top + radius
     ends = clipped(found.names[0]), clipped(found.names[-1])
-    return Drawing(sides, foot + BARS + 1, foot, pitch, radius, count, ends)
+    return Drawing(sides, under + GAP + BARS + 1, top, under, GAP, pitch, radius, count, ends)
 
 
 def _lane_count(lines: tuple[Sequence[Arc], Sequence[Bus]]) -> int:

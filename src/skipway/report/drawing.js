@@ -2,20 +2,24 @@
 // The drawing of the whole network: closer, aside, and a click that finds the layer in the table.
 (() => {
   const map = document.getElementById("drawing");
-  const pitch = +map.dataset.pitch, count = +map.dataset.count;
+  const pitch = +map.dataset.pitch, count = +map.dataset.count, spine = +map.dataset.spine;
   const pictures = [...map.querySelectorAll("svg")];
   const boxes = pictures.map(svg => svg.getAttribute("viewBox"));
   const content = pictures.map(svg => svg.querySelector(".all"));
   const most = Math.max(4, 28 / pitch);
-  let views = [], busy = false;
+  let views = [], busy = false, wasNear = false;
 
-  // Bars keep their height and their place under the spine, however close one is.
+  // Bars keep their height and their place under the spine, however close one is; what is near has
+  // more room, for the arcs above it.
   function steady() {
-    const zoom = views[0].getZoom();
+    const zoom = views[0].getZoom(), near = zoom > 1.01;
     pictures.forEach(svg => {
       const bars = svg.querySelector(".bars");
-      bars.setAttribute("transform", `translate(0 ${bars.dataset.foot}) scale(1 ${1 / zoom})`);
+      bars.setAttribute("transform", `translate(0 ${+bars.dataset.under + bars.dataset.gap / zoom}) scale(1 ${1 / zoom})`);
     });
+    if (map.classList.toggle("near", near) === wasNear) return;
+    wasNear = near;
+    views.forEach(view => view.resize());
   }
 
   // What is done to one side is done to the other: they stay one above the other.
@@ -23,14 +27,17 @@
     if (busy) return;
     busy = true;
     views.filter(each => each !== view).forEach(act);
-    busy = false;
     steady();
+    busy = false;
   }
 
+  // The drawing never leaves its frame, and its spine stays in sight.
   function within(view, old, wanted) {
-    const { width, viewBox, realZoom } = view.getSizes(), wide = viewBox.width * realZoom;
-    const foot = viewBox.height * realZoom - view.getSizes().height;
-    return { x: Math.min(0, Math.max(width - wide, wanted.x)), y: Math.min(0, Math.max(-foot, wanted.y)) };
+    const { width, height, viewBox, realZoom } = view.getSizes();
+    const x = Math.min(0, Math.max(width - viewBox.width * realZoom, wanted.x));
+    if (view.getZoom() <= 1.01) return { x, y: 0 };
+    const at = spine * realZoom;
+    return { x, y: Math.min(height - 24 - at, Math.max(24 - at, wanted.y)) };
   }
 
   function begin() {
@@ -56,6 +63,8 @@
     whole();
     views.forEach(view => view.destroy());
     views = [];
+    wasNear = false;
+    map.classList.remove("near");
     pictures.forEach((svg, at) => {
       svg.setAttribute("viewBox", boxes[at]);
       content[at].removeAttribute("transform");
@@ -65,11 +74,13 @@
 
   function zoom(step) {
     if (step === "all") return whole();
-    const view = views[0];
-    // Closer to the layer that is selected.
-    const here = map.querySelector(".here"), { realZoom } = view.getSizes(), place = view.getPan();
-    const x = (+here.getAttribute("x") + pitch / 2) * realZoom + place.x;
-    view.zoomAtPointBy(step === "in" ? 2 : .5, { x, y: 60 });
+    // Closer to the layer that is selected, with its arcs above the spine.
+    const view = views[0], now = view.getZoom(), { realZoom } = view.getSizes(), place = view.getPan();
+    const next = Math.min(most, Math.max(1, step === "in" ? 2 * now : now / 2));
+    const here = (+map.querySelector(".here").getAttribute("x") + pitch / 2) * realZoom;
+    const kept = here + place.x;
+    view.zoom(next);
+    view.pan({ x: kept - here * next / now, y: 96 - spine * realZoom * next / now });
     return undefined;
   }
 
