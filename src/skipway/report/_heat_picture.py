@@ -31,11 +31,13 @@ class Frame:
 
 def frame(made: Heat) -> Frame:
     """Place the map beside the names of its rows and below the loss."""
-    tall = max(3.0, min(18.0, 640 / len(made.names)))
-    left = 8 + 6.7 * max(len(clipped(name, 26)) for name in made.names) if tall >= 6 else 10.0
+    rows = len(made.names)
+    tall = max(min(18.0, 640 / rows), min(3.0, 900 / rows))
+    longest = max(len(clipped(name, 26)) for name in made.names) if tall >= 6 else 0
+    left = max(40.0, 8 + 6.7 * longest)
     wide = (WIDTH - left - 60) / made.columns
     top = (_LOSS if any(each is not None for each in made.loss) else 0) + _HEAD
-    return Frame(left, float(top), wide, tall, top + tall * len(made.names))
+    return Frame(left, float(top), wide, tall, top + tall * rows)
 
 
 def numbers(made: Heat) -> dict[str, object]:
@@ -150,10 +152,11 @@ def _runs(row: Sequence[int | None]) -> list[tuple[int, int, int]]:
 
 def _box(mark: Mark, paint: Paint, left: float, top: float, wide: float, tall: float) -> Markup:
     x, width = left + mark.start * wide, max(1.0, (mark.end - mark.start) * wide)
+    ink = paint("ink")
     return Markup("").join(
         Markup(
             f'<rect x="{x:.1f}" y="{top + first * tall:.1f}" width="{width:.1f}" '
-            f'height="{(end - first) * tall - 1:.1f}" fill="none" stroke="{paint("ink")}"/>'
+            f'height="{max(tall / 2, (end - first) * tall - 1):.1f}" fill="none" stroke="{ink}"/>'
         )
         for first, end in _neighbours(mark.rows)
     )
@@ -170,11 +173,12 @@ def _numbers(
     found = []
     for column, marks in columns.items():
         x = left + column * wide
-        numbers = dict.fromkeys(mark.finding for mark in marks if mark.finding is not None)
+        numbers = sorted({mark.finding for mark in marks if mark.finding is not None})
+        anchor = "start" if column < 1 else "middle"
         said = escape("; ".join(f"step {mark.step}: {mark.words}" for mark in marks))
         drawn = Markup(
             f'<g><title>{said}</title><line x1="{x:.1f}" x2="{x:.1f}" y1="{top - 8}" y2="{top}" '
-            f'stroke="{ink}"/><text x="{x:.1f}" y="{top - 11}" text-anchor="middle" '
+            f'stroke="{ink}"/><text x="{x:.1f}" y="{top - 11}" text-anchor="{anchor}" '
             f'fill="{ink}">{",".join(map(str, numbers))}</text></g>'
         )
         first = next(iter(numbers), None)

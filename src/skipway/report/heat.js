@@ -5,7 +5,8 @@
   const [left, top, wide, tall, across] = frame;
   const map = document.querySelector(".heatmap"), svg = map.querySelector("svg");
   const reading = document.getElementById("reading"), lines = document.getElementById("lines");
-  const finite = value => typeof value === "number" && value > 0 ? value : null;
+  // Curves are drawn over exponents: numbers may be 300 decades apart.
+  const exponent = value => typeof value === "number" && value > 0 ? Math.log10(value) : null;
   const short = value => value === "∞" ? value : value == null ? "not looked at" : value === 0 ? "0"
     : value >= .001 && value < 1e4 ? String(value) : value.toExponential(1).replace("e+", "e").replace("-", "−");
   let row = 0, column = steps.length - 1, plot = null;
@@ -27,7 +28,7 @@
     const at = loss[column] == null ? "" : `, loss ${loss[column]}`;
     reading.textContent = `${names[row]}, step ${steps[column].toLocaleString("en")}${at}: elasticity of the weights ${short(values[row][column])}`;
     if (!plot) return;
-    plot.setData([columns, ...behind.map(each => values[each].map(finite)), values[row].map(finite)], true);
+    plot.setData([columns, ...behind.map(each => values[each].map(exponent)), values[row].map(exponent)], true);
     plot.setCursor({ left: plot.valToPos(column, "x"), top: 0 }, false);
   }
 
@@ -41,22 +42,22 @@
     const ink = style.getPropertyValue("--ink"), quiet = style.getPropertyValue("--ink3"), grid = style.getPropertyValue("--grid");
     const scale = svg.getBoundingClientRect().width / across;
     const thin = { stroke: quiet, width: .7, alpha: .45, points: { show: false }, spanGaps: true };
-    const power = value => "10" + String(Math.round(Math.log10(value))).replace(/./g, sign => "⁰¹²³⁴⁵⁶⁷⁸⁹"[sign] ?? "⁻");
-    const ends = values.flat().map(finite).filter(each => each !== null)
-      .reduce(([low, high], each) => [Math.min(low, each), Math.max(high, each)], [Infinity, 0]);
-    const span = Math.ceil(Math.log10(ends[1] / ends[0]) / 6) || 1;
+    const power = value => "10" + String(value).replace(/./g, sign => "⁰¹²³⁴⁵⁶⁷⁸⁹"[sign] ?? "⁻");
+    const [low, high] = values.flat().map(exponent).filter(each => each !== null)
+      .reduce(([least, most], each) => [Math.min(least, each), Math.max(most, each)], [0, -400]);
+    const span = Math.ceil((high - low) / 6) || 1, first = Math.ceil(low / span);
+    const splits = Array.from({ length: 8 }, (_, at) => (first + at) * span).filter(each => each <= high);
     plot = new uPlot({
       width: svg.getBoundingClientRect().width, height: 170, padding: [8, 60 * scale, 0, 0], legend: { show: false },
       cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
-      scales: { x: { time: false, range: [-.5, steps.length - .5] }, y: { distr: 3 } },
+      scales: { x: { time: false, range: [-.5, steps.length - .5] }, y: { range: [low - .04 * (high - low) - .1, high + .1] } },
       axes: [
         { show: false }, // the columns are those of the map above
-        { stroke: quiet, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font: "11px sans-serif", size: Math.max(34, left * scale),
-          filter: (_, splits) => splits.map(each => Math.abs(Math.log10(each) / span - Math.round(Math.log10(each) / span)) < 1e-9 ? each : null),
-          values: (_, splits) => splits.map(each => each == null ? null : power(each)) },
+        { stroke: quiet, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font: "11px sans-serif", size: left * scale,
+          splits: () => splits, values: (_, shown) => shown.map(power) },
       ],
       series: [{}, ...behind.map(() => thin), { stroke: ink, width: 2, points: { show: false }, spanGaps: true }],
-    }, [columns, ...behind.map(each => values[each].map(finite)), values[row].map(finite)], lines);
+    }, [columns, ...behind.map(each => values[each].map(exponent)), values[row].map(exponent)], lines);
     point(row, column);
   }
 
