@@ -23,6 +23,7 @@ from torch import Tensor
 from ._forward import Features, expand
 from ._matrix import Workspace, cut, longest, mask, pieces, scale_shift_relu, to_image, to_rows
 from ._plan import Plan, Step
+from ._products import product_backward
 
 
 @dataclass
@@ -90,9 +91,8 @@ def _bottleneck(
     da, dweight = _convolution(work, step, a, weight, needs[5])
     dscale2, dshift2 = norm_sums(mask(da, a), y, scale2, mean, inverse)
     back = norm_backward(slope, mean, inverse, dscale2, dshift2, y)
-    matrix = expansion.flatten(1)
     dscale, dshift, dmatrix = _reduce(
-        work, step.read, (da, y, *back), scale, shift, matrix, needs[2]
+        work, step.read, (da, y, *back), scale, shift, expansion, needs[2]
     )
     return [dscale, dshift, _like(dmatrix, expansion), dscale2, dshift2, dweight]
 
@@ -102,10 +102,8 @@ def _output_of(work: Pass, step: Step, own: list[Tensor], index: int) -> Tensor:
     if index in work.features.bottlenecks:
         return work.features.bottlenecks[index]
     scale, shift, expansion = own[:3]
-    y = work.space.take("bottleneck", work.plan.rows, expansion.shape[0])
     inside = work.features.normalised[:, step.read]
-    expand(inside, scale, shift, expansion.flatten(1), y, work.space)
-    return y
+    return expand(inside, scale, shift, expansion, work.space)
 
 
 def _reduce(
@@ -114,7 +112,7 @@ def _reduce(
     behind_norm: tuple[Tensor, ...],
     scale: Tensor,
     shift: Tensor,
-    matrix: Tensor,
+    weight: Tensor,
     needs_weight: bool,
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Go back through `relu(x̂ · scale + shift) W'` and the norm behind it, piece by piece.
@@ -124,23 +122,21 @@ def _reduce(
     da, y, slope, tilt, offset = behind_norm
     inside, gradient = work.features.normalised[:, read], work.gradient[:, read]
     rows, columns = inside.shape
-    dmatrix = torch.empty_like(matrix) if needs_weight else None
-    size, sums = longest(rows, columns), []
+    size, sums, products = longest(rows, columns), [], []
     memory = work.space.take("dy", size, y.shape[1])
     activation = work.space.take("activation", size, columns)
-    behind = work.space.take("behind", size, columns)
-    for number, piece in enumerate(pieces(rows, columns)):
+    for piece in pieces(rows, columns):
         count = slice(0, piece.stop - piece.start)
-        z, d, dy = (cut(each, count) for each in (activation, behind, memory))
+        z, dy = cut(activation, count), cut(memory, count)
         x = cut(inside, piece)
         torch.addcmul(shift, x, scale, out=z).relu_()
         torch.addcmul(offset, cut(y, piece), tilt, out=dy).addcmul_(cut(da, piece), slope)
-        if dmatrix is not None:
-            dmatrix.addmm_(dy.t(), z, beta=min(number, 1))
-        mask(torch.mm(dy, matrix, out=d), z)
+        d, product = product_backward(dy, z, weight, needs_weight=needs_weight)
+        products.append(product)
+        mask(d, z)
         sums += [d.sum(0), torch.mul(d, x, out=z).sum(0)]
         cut(gradient, piece).addcmul_(d, scale)
-    return total(sums[1::2]), total(sums[::2]), dmatrix
+    return total(sums[1::2]), total(sums[::2]), total(products) if needs_weight else None
 
 
 def total(parts: list[Tensor]) -> Tensor:

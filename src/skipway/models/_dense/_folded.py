@@ -15,6 +15,7 @@ from torch import Tensor
 from ._forward import CONVOLVE
 from ._matrix import Workspace, longest, pieces, scale_shift_relu, to_image, to_rows
 from ._plan import Plan, Step
+from ._products import product
 from ._tail import forward_tail
 
 
@@ -54,14 +55,14 @@ def fold(norms: list[Any]) -> list[tuple[Tensor, Tensor]]:
 def _bottleneck(plan: Plan, step: Step, inside: Tensor, folds: Any, space: Workspace) -> Tensor:
     (scale, shift), (scale2, shift2) = next(folds), next(folds)
     expansion, convolution = step.layer.convolutions
-    matrix = (expansion.weight.flatten(1) * scale2[:, None]).t()
-    y = space.take("second", plan.rows, matrix.shape[1])
+    weight = expansion.weight.flatten(1) * scale2[:, None]
     columns = inside.shape[1]
     memory = space.take("activation", longest(plan.rows, columns), columns)
+    parts = []
     for piece in pieces(plan.rows, columns):
         z = scale_shift_relu(inside[piece], scale, shift, memory[: piece.stop - piece.start])
-        torch.addmm(shift2, z, matrix, out=y[piece]).relu_()
-    return _convolve(plan, convolution, y)
+        parts.append(product(z, weight, shift2).relu_())
+    return _convolve(plan, convolution, parts[0] if len(parts) == 1 else torch.cat(parts))
 
 
 def _single(plan: Plan, step: Step, inside: Tensor, folds: Any, space: Workspace) -> Tensor:

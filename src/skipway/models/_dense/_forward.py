@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from ._matrix import Workspace, cut, longest, moments, pieces, scale_shift_relu, to_image, to_rows
 from ._plan import Plan, Step
+from ._products import product
 
 CONVOLVE: tuple[Any, ...] = (F.conv1d, F.conv2d, F.conv3d)
 
@@ -68,16 +69,17 @@ def forward(
 
 
 def expand(
-    normalised: Tensor, scale: Tensor, shift: Tensor, weight: Tensor, out: Tensor, space: Workspace
-) -> None:
-    """Write `relu(normalised * scale + shift) W'` into `out`, piece by piece."""
+    normalised: Tensor, scale: Tensor, shift: Tensor, weight: Tensor, space: Workspace
+) -> Tensor:
+    """Return `relu(normalised * scale + shift) W'`, computed piece by piece."""
     rows, columns = normalised.shape
     memory = space.take("activation", longest(rows, columns), columns)
-    across = weight.t()
+    parts = []
     for piece in pieces(rows, columns):
-        z = memory[: piece.stop - piece.start]
+        z = cut(memory, slice(0, piece.stop - piece.start))
         torch.addcmul(shift, cut(normalised, piece), scale, out=z).relu_()
-        torch.mm(z, across, out=cut(out, piece))
+        parts.append(product(z, weight))
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _bottleneck(
@@ -93,12 +95,7 @@ def _bottleneck(
     inside = features.normalised
     # From at most half as many channels it is computed again for less than it takes to keep.
     keep = keep and 2 * expansion.shape[1] > columns
-    y = (
-        inside.new_empty(plan.rows, columns)
-        if keep
-        else space.take("bottleneck", plan.rows, columns)
-    )
-    expand(inside[:, step.read], scale, shift, expansion.flatten(1), y, space)
+    y = expand(inside[:, step.read], scale, shift, expansion, space)
     mean, variance = moments(y)
     update(norm, mean, variance * unbiasing(plan.rows))
     inverse = (variance + norm.eps).rsqrt_()

@@ -24,6 +24,7 @@ from ._matrix import (
     to_rows,
 )
 from ._plan import Plan
+from ._products import product, product_backward
 
 _POOL: tuple[Any, ...] = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)
 
@@ -55,7 +56,7 @@ def forward_tail(plan: Plan, features: Tensor, own: list[Tensor], space: Workspa
     pooled = transition_rows(plan, features, own[0], own[1], space)
     halved = tuple(size // 2 for size in plan.sizes)
     out = new_image(features, plan.batch, own[2].shape[0], halved)
-    torch.mm(pooled, own[2].flatten(1).t(), out=to_rows(out))
+    to_rows(out).copy_(product(pooled, own[2]))
     return out
 
 
@@ -83,11 +84,10 @@ def _backward_transition(
     work: Pass, own: list[Tensor], needs: list[bool], gradient: Tensor
 ) -> list[Tensor | None]:
     plan, (scale, shift, weight) = work.plan, own
-    inside, matrix, rows = work.features.normalised, weight.flatten(1), to_rows(gradient)
-    dweight = None
-    if needs[2]:
-        pooled = transition_rows(plan, inside, scale, shift, work.space)
-        dweight = (rows.t() @ pooled).view_as(weight)
+    inside, rows = work.features.normalised, to_rows(gradient)
+    pooled = transition_rows(plan, inside, scale, shift, work.space)
+    pooled, dmatrix = product_backward(rows, pooled, weight, needs_weight=needs[2])
+    pooled.mul_(0.5 ** len(plan.sizes))
     unit, small = plan.rows // plan.batch, rows.shape[0] // plan.batch
     size = longest(plan.rows, plan.width, unit)
     activation = work.space.take("activation", size, plan.width)
@@ -97,11 +97,11 @@ def _backward_transition(
         images = slice(piece.start // unit, piece.stop // unit)
         z, d = activation[: piece.stop - piece.start], behind[: piece.stop - piece.start]
         scale_shift_relu(inside[piece], scale, shift, z)
-        pooled = rows[images.start * small : images.stop * small] @ matrix
-        _spread(pooled.mul_(0.5 ** len(plan.sizes)), d, plan.sizes)
+        _spread(pooled[images.start * small : images.stop * small], d, plan.sizes)
         mask(d, z)
         sums += [d.sum(0), torch.mul(d, inside[piece], out=z).sum(0)]
         torch.mul(d, scale, out=work.gradient[piece])
+    dweight = None if dmatrix is None else dmatrix.view_as(weight)
     return [total(sums[1::2]), total(sums[::2]), dweight]
 
 
