@@ -122,7 +122,8 @@ def _reduce(
     da, y, slope, tilt, offset = behind_norm
     inside, gradient = work.features.normalised[:, read], work.gradient[:, read]
     rows, columns = inside.shape
-    size, sums, products = longest(rows, columns), [], []
+    size, sums = longest(rows, columns), []
+    products: list[Tensor] = []
     memory = work.space.take("dy", size, y.shape[1])
     activation = work.space.take("activation", size, columns)
     for piece in pieces(rows, columns):
@@ -131,12 +132,12 @@ def _reduce(
         x = cut(inside, piece)
         torch.addcmul(shift, x, scale, out=z).relu_()
         torch.addcmul(offset, cut(y, piece), tilt, out=dy).addcmul_(cut(da, piece), slope)
-        d, product = product_backward(dy, z, weight, needs_weight=needs_weight)
-        products.append(product)
+        d, dweight = product_backward(dy, z, weight, needs_weight=needs_weight)
+        products += [dweight] if dweight is not None else []
         mask(d, z)
         sums += [d.sum(0), torch.mul(d, x, out=z).sum(0)]
         cut(gradient, piece).addcmul_(d, scale)
-    return total(sums[1::2]), total(sums[::2]), total(products) if needs_weight else None
+    return total(sums[1::2]), total(sums[::2]), total(products) if products else None
 
 
 def total(parts: list[Tensor]) -> Tensor:

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-# Floats that one thread works on at a time. Smaller pieces stay closer to the core, larger ones
-# need fewer calls; measured with benchmarks/speed/dense_block.py.
-_PIECE = 1 << 18
+# Floats that are worked on at a time. Smaller pieces stay closer to the cores, larger ones need
+# fewer calls; measured with benchmarks/speed/dense_block.py on one thread and two.
+_PIECE = 1 << 20
 
 
 class Workspace:
@@ -71,14 +71,10 @@ def _channels_last(batch: int, channels: int, sizes: Sequence[int]) -> tuple[int
     return (channels * math.prod(sizes), 1, *strides)
 
 
+@functools.lru_cache(maxsize=1024)
 def pieces(rows: int, columns: int, unit: int = 1) -> tuple[slice, ...]:
     """Cut the rows into pieces of a size that suits the cache, each a multiple of `unit`."""
-    return _pieces(rows, columns, unit, _PIECE * torch.get_num_threads())
-
-
-@functools.lru_cache(maxsize=1024)
-def _pieces(rows: int, columns: int, unit: int, floats: int) -> tuple[slice, ...]:
-    size = max(unit, floats // columns // unit * unit)
+    size = max(unit, _PIECE // columns // unit * unit)
     return tuple(slice(start, min(start + size, rows)) for start in range(0, rows, size))
 
 
