@@ -50,7 +50,7 @@ def fold(norms: list[Any]) -> list[tuple[Tensor, Tensor]]:
     mean = torch.cat([norm.running_mean for norm in norms])
     shift = torch.cat([norm.bias for norm in norms]).addcmul_(mean, scale, value=-1)
     sizes = [norm.num_features for norm in norms]
-    return list(zip(scale.split(sizes), shift.split(sizes), strict=True))
+    return list(zip(torch.split(scale, sizes), torch.split(shift, sizes), strict=True))
 
 
 def _bottleneck(plan: Plan, step: Step, inside: Tensor, folds: Any, space: Workspace) -> Tensor:
