@@ -23,7 +23,7 @@ from skipway._results import CAUSES
 
 EVERYONE = patients() | held_out()
 LABELS = labels()
-HELD_OUT = labels(held_out=True)
+HELD_OUT = labels("held_out")
 SICK = [name for name, row in LABELS.items() if row["trains"] == "no"]
 WELL = [name for name, row in LABELS.items() if row["trains"] == "yes"]
 

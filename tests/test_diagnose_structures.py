@@ -359,3 +359,43 @@ def test_a_branch_that_starts_as_a_constant_is_not_dead():
     for layer in model.b:
         nn.init.zeros_(layer.weight)  # its bias is left, so every sample gets the same
     assert causes(judge(model)) == [("healthy", "The gradient arrives everywhere")]
+
+
+class Two(nn.Module):
+    """A plain body and another way from its start to its end: identity, a layer, or two layers."""
+
+    def __init__(self, beside: nn.Module, depth: int = 30) -> None:
+        super().__init__()
+        self.stem, self.head, self.beside = nn.Linear(64, 64), nn.Linear(64, 10), beside
+        self.body = nn.Sequential(
+            *(m for _ in range(depth) for m in (nn.Linear(64, 64), nn.Tanh()))
+        )
+
+    def forward(self, x):
+        x = self.stem(x)
+        return self.head(self.beside(x) + self.body(x))
+
+
+BESIDE = {
+    "identity": nn.Identity,
+    "projection": lambda: nn.Linear(64, 64),
+    "branch": lambda: nn.Sequential(nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 64)),
+}
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+def test_a_long_branch_that_dies_is_seen_whatever_lies_beside_it(beside):
+    torch.manual_seed(0)
+    model = Two(BESIDE[beside]())
+    inputs = torch.randn(64, 64)
+    batch = inputs, inputs[:, :10].argmax(1)
+    found = diagnose(model, batch, F.cross_entropy)
+    assert found.cause == "vanishing"
+    finding = found.findings[0]
+    assert finding.title == "The gradient dies inside of a branch"
+    assert set(finding.layers) == {f"body.{2 * at}" for at in range(30)}
+    assert ("the skip from" in finding.place) == (beside != "branch")
+    for layer in model.body[::2]:
+        nn.init.orthogonal_(layer.weight, 1.05)
+        nn.init.zeros_(layer.bias)
+    assert diagnose(model, batch, F.cross_entropy).cause == "healthy"

@@ -345,7 +345,8 @@ def test_the_page_speaks_of_a_question_and_not_of_a_treatment():
     # The report of the diagnosis says of every layer what a skip from it would do.
     layer = found.layer("hidden.0")
     number = f"{layer.with_skip:.2g}"
-    assert f"What if a skip started here? To hidden.11: E {number}." in report.page(found.to_dict())
+    said = f"What if a skip started here? Led to hidden.11, E here would be {number} instead of"
+    assert said in report.page(found.to_dict())
 
 
 def test_a_loss_without_a_level_is_answered_on_the_same_scale():

@@ -1,4 +1,4 @@
-"""What makes each patient train: `python benchmarks/evidence/causes.py [--held-out] [NAME ...]`.
+"""What makes each patient train: `python benchmarks/evidence/causes.py [--set NAME] [NAME ...]`.
 
 Every patient of tests/causes is trained as it is and with each of its interventions, from three
 seeds. An intervention works where the median of the three test losses ends below the patient's goal
@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
-from causes import held_out, patients
+from causes import SETS, stem
 from causes._patient import CAUSE, SOLVED, Patient, skill, start, train
 
 SEEDS = 3
@@ -36,12 +36,12 @@ def main() -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--held-out", action="store_true", help="the other set of patients")
+    arguments.add_argument("--set", choices=SETS, default="", help="another set of patients")
     arguments.add_argument("names", nargs="*", help="train these again")
     given = arguments.parse_args()
-    everyone = held_out() if given.held_out else patients()
-    stem = "causes_held_out" if given.held_out else "causes"
-    trainings = HERE / f"{stem}_trainings.csv"
+    everyone = SETS[given.set]()
+    name = stem("causes", given.set)
+    trainings = HERE / f"{name}_trainings.csv"
     known = {(row["patient"], row["print"]): [] for row in _read(trainings)}
     for row in _read(trainings):
         known[row["patient"], row["print"]].append(row)
@@ -51,7 +51,7 @@ def main() -> None:
         fresh = bool(done) and patient.name not in given.names
         rows += done if fresh else trained(patient)
         _write(trainings, rows)
-    _write(HERE / f"{stem}.csv", [established(each, rows) for each in everyone.values()])
+    _write(HERE / f"{name}.csv", [established(each, rows) for each in everyone.values()])
 
 
 def trained(patient: Patient) -> list[Row]:

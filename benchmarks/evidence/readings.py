@@ -1,4 +1,4 @@
-"""What the diagnosis reads and says: `python benchmarks/evidence/readings.py [--held-out]`.
+"""What the diagnosis reads and says: `python benchmarks/evidence/readings.py [--set NAME]`.
 
 Every patient of tests/causes, three seeds, with the loss as it is and multiplied by 1e-6 and 1e6
 (optimizers compensated). A row of readings.csv is one diagnosis with the numbers that its rules
@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 from measure import machine
 
-from causes import held_out, labels, patients
+from causes import SETS, labels, stem
 from causes._patient import Patient, rescaled, start
 from skipway import cases, diagnose
 from skipway._diagnose import _examine
@@ -40,13 +40,12 @@ def main() -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--held-out", action="store_true", help="the other set of patients")
+    arguments.add_argument("--set", choices=SETS, default="", help="another set of patients")
     arguments.add_argument("--seeds", type=int, default=SEEDS)
     arguments.add_argument("--once", action="store_true", help="only with the loss as it is")
     arguments.add_argument("names", nargs="*", help="only these, and write nothing")
     given = arguments.parse_args()
-    everyone = held_out() if given.held_out else patients()
-    known = labels(held_out=given.held_out)
+    everyone, known = SETS[given.set](), labels(given.set)
     rows, tally = [], Counter[str]()
     for name in given.names or everyone:
         truth = known.get(name, {"cause": "", "also": "", "trains": ""})
@@ -61,8 +60,8 @@ def main() -> None:
                 print(f"{name:38} {seed} {truth['cause']:16} {row}", flush=True)
     print(dict(tally))
     if not given.names and not given.once:
-        stem = HERE / ("readings_held_out" if given.held_out else "readings")
-        with stem.with_suffix(".csv").open("w", newline="") as file:
+        path = HERE / stem("readings", given.set)
+        with path.with_suffix(".csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, rows[0])
             writer.writeheader()
             writer.writerows(rows)
@@ -71,7 +70,7 @@ def main() -> None:
         groups |= {"built-in": [r for r in rows if r["patient"] in built_in]}
         result = {name: _summary(group) for name, group in groups.items() if group}
         result |= {"all": _summary(rows), **machine()}
-        stem.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+        path.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
 
 
 def _summary(rows: list[dict[str, str]]) -> dict[str, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from . import depth, signal, steps, unseen, wiring
+from . import depth, fresh, signal, steps, unseen, wiring
 from ._built_in import PATIENTS as BUILT_IN
 from ._patient import Patient
 
@@ -29,10 +29,27 @@ def held_out() -> dict[str, Patient]:
     return {patient.name: patient for patient in unseen.PATIENTS}
 
 
-def labels(held_out: bool = False) -> dict[str, dict[str, str]]:
-    """Return what training established, by name: the cause, others that hold too, a fingerprint."""
-    path = EVIDENCE / ("causes_held_out.csv" if held_out else "causes.csv")
+def held_out_again() -> dict[str, Patient]:
+    """Return those that were written after what the first held-out ones showed was mended."""
+    return {patient.name: patient for patient in fresh.PATIENTS}
+
+
+SETS = {"": patients, "held_out": held_out, "held_out_again": held_out_again}
+
+
+def labels(which: str = "") -> dict[str, dict[str, str]]:
+    """Return what training established, by name: the cause, others that hold too, a fingerprint.
+
+    Args:
+        which: a name of `SETS`.
+    """
+    path = EVIDENCE / f"{stem('causes', which)}.csv"
     if not path.exists():
         return {}
     with path.open(newline="") as file:
         return {row["patient"]: row for row in csv.DictReader(file)}
+
+
+def stem(name: str, which: str) -> str:
+    """Return the name of a file of results about one of `SETS`."""
+    return f"{name}_{which}" if which else name

@@ -25,31 +25,47 @@ _ADDED = ("bias", "beta")
 def read_branches(
     seen: Probe, weights: Mapping[str, Weight], first_name: Mapping[str, str], scale: float
 ) -> tuple[Branch, ...]:
-    """Weigh every branch beside an identity, a projection or a concatenation."""
+    """Weigh every branch beside an identity, a projection, a concatenation or another branch."""
     graph = seen.graph
     runs = {unit.name: at for at, run in enumerate(chains(graph)) for unit in run}
     found = []
     for joint, skip in zip(read_joints(graph), read_skips(graph), strict=True):
-        if joint.skipped and joint.start is not None and joint.node in seen.gradients_at:
-            inside = sorted({i for end in joint.branch for i in between(graph, joint.start, end)})
+        if joint.start is None or joint.node not in seen.gradients_at:
+            continue
+        for ends, beside in _sides(joint):
+            inside = sorted({i for end in ends for i in between(graph, joint.start, end)})
             learns = [weights[name] for name in _multiplied(graph, inside, first_name)]
-            branch = _branch(seen, joint, inside, learns, scale)
+            branch = _branch(seen, joint.node, ends, beside, inside, learns, scale)
             if branch is not None:
                 chain = len({runs.get(name, -1) for name in branch.layers}) == 1
                 fall = branch.fall if chain and branch.layers[0] in runs else 0.0
-                found.append(replace(branch, source=skip.source, fall=fall))
+                parallel = not joint.skipped
+                found.append(replace(branch, source=skip.source, fall=fall, parallel=parallel))
     return tuple(found)
 
 
+def _sides(joint: Joint) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Return each branch as its ends, with what it joins: the skip, or the other branches."""
+    if joint.skipped:
+        return [(joint.branch, joint.skipped)]
+    return [((end,), tuple(e for e in joint.branch if e != end)) for end in joint.branch]
+
+
 def _branch(
-    seen: Probe, joint: Joint, inside: list[int], learns: list[Weight], scale: float
+    seen: Probe,
+    node: int,
+    ends: tuple[int, ...],
+    beside: tuple[int, ...],
+    inside: list[int],
+    learns: list[Weight],
+    scale: float,
 ) -> Branch | None:
     units = [unit.name for unit in map(seen.graph.unit_at, inside) if unit is not None]
     learns = [weight for weight in learns if weight.requires_grad]
     if not units or not learns:
         return None
-    stream = math.hypot(*(seen.outputs_at.get(i, 0.0) for i in joint.skipped))
-    added = math.hypot(*(seen.outputs_at.get(i, 0.0) for i in joint.branch))
+    stream = math.hypot(*(seen.outputs_at.get(i, 0.0) for i in beside))
+    added = math.hypot(*(seen.outputs_at.get(i, 0.0) for i in ends))
     heights = {name: seen.units[name].gradient * seen.units[name].output for name in units}
     weakest = min(heights, key=heights.__getitem__)
     zero = any(weight.norm == 0 for weight in learns)
@@ -58,7 +74,7 @@ def _branch(
         destination=units[-1],
         layers=tuple(units),
         reach=max(each.gradient * max(each.norm, each.narrow**0.5) for each in learns) / scale,
-        stream=seen.gradients_at[joint.node] * stream / scale,
+        stream=seen.gradients_at[node] * stream / scale,
         share=added / stream if stream else math.inf,
         fall=0.0 if zero else _fall(heights[weakest], max(heights.values())),
         weakest=weakest,

@@ -74,7 +74,7 @@ def is_stuck(tried: Tried, level: float) -> bool:
 
 @dataclass(frozen=True)
 class Branch:
-    """One branch beside a skip.
+    """One branch beside a skip, or beside other branches.
 
     Attributes:
         source: the layer where the ways part, or `"input"`.
@@ -89,6 +89,7 @@ class Branch:
             and none of its weights starts at zero.
         weakest: the layer of the branch where it is lowest.
         blank: what comes out of it is the same for every sample, though what goes in is not.
+        parallel: beside it are other branches and no skip.
     """
 
     source: str
@@ -100,6 +101,7 @@ class Branch:
     fall: float
     weakest: str
     blank: bool = False
+    parallel: bool = False
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from ._flat import saturated_share, silent_share
 from ._graph import Graph, Unit
 from ._numbers_at import Numbers, norm, signal_share
 from ._observe import record
+from ._skips import read_joints
 
 # Memory that was not written yet: what stands in it is no value of the model.
 _UNWRITTEN = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"}
@@ -192,6 +193,7 @@ class _Watcher:
             for sources in many.values():
                 self.wanted.update(sources)
         self.wanted.update(self.joins)
+        self.wanted.update(joint.node for joint in read_joints(graph))
 
     def _backward(self, graph: Graph, index: int, gradient: Tensor) -> None:
         self.numbers.put("gradient", index, norm(gradient))

@@ -1,4 +1,4 @@
-"""Branches beside skips: dead ones, which the skip hides from every norm over the whole depth."""
+"""Branches beside a way that is whole, which hides dead ones from every norm over the depth."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def dead_branches(facts: Facts) -> Judgement | None:
     return Judgement(
         Finding(
             cause="dead-units" if off else "vanishing",
-            title=f"{'A branch' if len(dead) == 1 else 'Branches'} beside a skip "
+            title=f"{'A branch' if len(dead) == 1 else 'Branches'}{_beside(dead)} "
             f"{'is' if len(dead) == 1 else 'are'} dead",
             place=f"{what[0].upper()}{what[1:]}.",
             evidence=_evidence(worst),
@@ -35,10 +35,10 @@ def dead_branches(facts: Facts) -> Judgement | None:
             treatment="initialisation",
             layers=tuple(name for branch in dead for name in branch.layers),
         ),
-        headline="The branches are dead; only the skips are left.",
+        headline=f"The branches are dead; only {_left(dead)}.",
         summary=f"In {plural(len(dead), 'branch', 'branches')} of "
-        f"{len(facts.branches)} no weight gets a gradient that matters. What goes over the skips "
-        "is all that the network computes.",
+        f"{len(facts.branches)} no weight gets a gradient that matters. What goes past them is all "
+        "that the network computes.",
         place=worst.layers[-1],
         main=main,
     )
@@ -59,7 +59,17 @@ def _evidence(branch: Branch) -> str:
         text += f"of the weights in the branch none reaches more than {prose(branch.reach)}."
     else:
         text += "what comes out of the branch is the same for every sample."
-    return f"{text} The skip carries the gradient, so the layers before it learn all the same."
+    way = "The way beside it" if branch.parallel else "The skip"
+    return f"{text} {way} carries the gradient, so the layers before it learn all the same."
+
+
+def _left(branches: list[Branch]) -> str:
+    alone = any(each.parallel for each in branches)
+    return "what goes past them is left" if alone else "the skips are left"
+
+
+def _beside(branches: list[Branch]) -> str:
+    return "" if any(each.parallel for each in branches) else " beside a skip"
 
 
 def _named(branch: Branch) -> str:
@@ -69,8 +79,13 @@ def _named(branch: Branch) -> str:
 
 def _what(dead: list[Branch]) -> str:
     if len(dead) == 1:
-        return f"the branch {_named(dead[0])}, beside the skip from {_start(dead[0])}"
+        return f"the branch {_named(dead[0])}, beside {_other_way(dead[0])}"
     return f"the branches that end at {listed([branch.destination for branch in dead])}"
+
+
+def _other_way(branch: Branch) -> str:
+    what = "the others from" if branch.parallel else "the skip from"
+    return f"{what} {_start(branch)}"
 
 
 def _start(branch: Branch) -> str:
@@ -112,9 +127,9 @@ def dying_branches(facts: Facts) -> Judgement | None:
             cause="vanishing",
             title="The gradient dies inside of a branch",
             place=f"The {plural(len(worst.layers), 'layer')} of the branch {_named(worst)}, beside "
-            f"the skip from {_start(worst)}.",
+            f"{_other_way(worst)}.",
             evidence=f"Along the branch {lost} of elasticity are lost, to "
-            f"{prose(elastic[worst.weakest])} at {code(worst.weakest)}; beside it the skip keeps "
+            f"{prose(elastic[worst.weakest])} at {code(worst.weakest)}; the way beside it keeps "
             f"{prose(worst.stream)}.",
             remedy="Skips inside of the branch, across every two of its layers.",
             sure="Certain for this batch."
@@ -124,7 +139,7 @@ def dying_branches(facts: Facts) -> Judgement | None:
             layers=tuple(name for branch in found for name in branch.layers),
         ),
         headline="The gradient dies inside of the branches.",
-        summary=f"The skips carry the gradient, but {plural(inside, 'layer')} "
+        summary=f"What goes past them carries the gradient, but {plural(inside, 'layer')} "
         f"({percent(inside / len(facts.layers))}) lie in branches too long for it: {lost} are lost "
         f"on the way back to {code(worst.weakest)}.",
         place=worst.weakest,
