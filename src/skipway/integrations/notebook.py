@@ -57,4 +57,7 @@ def page(result: Any, *, height: int = 720) -> Any:
     """
     # `srcdoc` and no file: Visual Studio Code shows no frame that points at one.
     text = html.escape(report.page(result.to_dict()), quote=True)
-    return HTML(f'<iframe srcdoc="{text}" width="100%" height="{height}" frameborder="0"></iframe>')
+    return HTML(
+        f'<iframe srcdoc="{text}" title="skipway report" width="100%" height="{height}" '
+        'style="border:0"></iframe>'
+    )

@@ -11,7 +11,17 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from . import _heat, _heat_picture, _page, _sides, _skips, _source, _table, _verdict
+from . import (
+    _figure_numbers,
+    _heat,
+    _heat_picture,
+    _page,
+    _sides,
+    _skips,
+    _source,
+    _table,
+    _verdict,
+)
 from ._figure_spine import DYING, FINE, LOST, QUIET, network
 from ._rows import Side
 from ._source import HOWS
@@ -31,7 +41,7 @@ def fragment(data: Data) -> str:
         "rewiring": _rewiring,
         "plan": lambda plan: [_plan(plan)],
         "skips": _skips_of,
-        "what-if": lambda asked: [network(_sides.of_what_if(asked))],
+        "what-if": lambda asked: _network(_sides.of_what_if(asked)),
     }
     parts = makers[data["result"]](data) if data["result"] in makers else [_fields(data)]
     return str(_tag("div", [*_head(data), *parts], style=_BOX))
@@ -55,18 +65,29 @@ def _head(data: Data) -> list[Markup]:
 
 def _cure(cure: Data) -> list[Markup]:
     diagnosis = cure["diagnosis"]
-    parts = [network(_sides.of_cure(cure))] if diagnosis["layers"] else []
+    parts = _network(_sides.of_cure(cure)) if diagnosis["layers"] else []
     if cure["comparison"]:
         parts += _compared(cure["comparison"])
     return [*parts, _findings(diagnosis)]
 
 
 def _diagnosis(diagnosis: Data) -> list[Markup]:
-    parts = [network([Side("Now", diagnosis)])] if diagnosis["layers"] else []
+    parts = _network([Side("Now", diagnosis)]) if diagnosis["layers"] else []
     made = _heat.heat(diagnosis)
     if made is not None:
         parts.append(_heat_picture.picture(made, _paint, links=False))
+        parts.append(_numbers(*_figure_numbers.steps(made)))
     return [*parts, _findings(diagnosis)]
+
+
+def _network(sides: Sequence[Side]) -> list[Markup]:
+    return [network(sides), _numbers(*_figure_numbers.layers(sides))]
+
+
+def _numbers(title: str, table: _figure_numbers.Table) -> Markup:
+    head, rows = table
+    named = [[_tag("code", first), *others] for first, *others in rows]
+    return _tag("details", [_tag("summary", title), _rows(head, named, left=1)])
 
 
 def _paint(role: str) -> str:
