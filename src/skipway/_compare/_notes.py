@@ -35,6 +35,7 @@ class Notes:
             self._start(),
             self._normalised(),
             self._same_size(),
+            self._same_compute(),
             self._simple("linear", "a linear model"),
             self._simple("shallow", "a shallow network"),
             self._guessing(),
@@ -117,6 +118,14 @@ class Notes:
             "As wide as it takes to have as many parameters, {name} reaches",
             ("The parameters alone would have done it", "It is not the parameters"),
             "It may be the parameters",
+        )
+
+    def _same_compute(self) -> Note | None:
+        return self._instead(
+            "same compute",
+            "As wide as it takes to cost as much arithmetic, {name} reaches",
+            ("The arithmetic alone would have done it", "It is not the arithmetic"),
+            "It may be the arithmetic",
         )
 
     def _instead(self, control: str, how: str, titles: tuple[str, str], open_: str) -> Note | None:
