@@ -562,6 +562,13 @@ def test_partly_failing_variant_counts_its_failures():
     assert result.variant("some").difference.pairs == seeds
 
 
+def test_what_broke_is_not_said_to_guess():
+    cases = {"deep": case(model=deep), "broken": case(model=lambda: Breaks(1.0))}
+    notes = dict(quick(cases).notes)
+    assert "Deep only guesses" in notes
+    assert notes["Some trainings broke down"].startswith("2 of 2 of broken")
+
+
 def test_stalled_means_no_better_than_guessing():
     result = quick({"deep": case(model=deep), "small": case(optimizer=sgd(0.5), epochs=2)})
     assert result.variant("deep").stalled == 2
@@ -1105,6 +1112,8 @@ def test_all_trainings_are_a_table(tmp_path):
     assert int(row["epochs"]) == len(stored["test"]) - 1
     where = json.loads((tmp_path / "comparison.json").read_text())["environment"]
     assert {"torch", "machine", "device", "threads", "git"} <= set(where)
+    # Beside the trainings from the first moment, for a run that never comes to its end.
+    assert json.loads((tmp_path / "run.json").read_text())["environment"] == where
 
 
 PROGRAM = textwrap.dedent("""

@@ -21,7 +21,7 @@ from skipway import Case, Comparison
 from skipway import nn as skips
 
 SEEDS = 3
-EPOCHS = {12: 4, 48: 3}  # 24 steps each
+EPOCHS = {12: 3, 48: 2}  # 24 steps each
 WIDTH, HEADS, LENGTH, BATCH = 32, 2, 32, 16
 TRAIN, TEST = 480, 160  # windows of LENGTH characters; a fifth of the first is for the rate
 RATE, FACTORS = 1e-3, (1.0, 4.0)

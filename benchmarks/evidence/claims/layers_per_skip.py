@@ -13,7 +13,7 @@ from torch import nn
 from skipway import Case, Comparison
 from skipway.nn import Skip
 
-SEEDS = 8
+SEEDS = 5
 DEPTH = 36
 WIDTH = 48
 SPANS = (1, 2, 3, 4, 6)

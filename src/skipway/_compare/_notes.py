@@ -168,7 +168,8 @@ class Notes:
         guessing = [
             each.name
             for each in self.say.variants
-            if sign * (statistics.median(self.say.table.outcomes(each)) - chance) <= margin
+            if each.failures < len(each.runs)
+            and sign * (statistics.median(self.say.table.outcomes(each)) - chance) <= margin
         ]
         if not guessing:
             return None
