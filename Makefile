@@ -34,7 +34,7 @@ format: .venv/installed
 
 pictures: .venv/installed
 	$(BIN)/skipway cure --folder build/pictures
-	$(BIN)/python docs/pictures.py build/pictures/report.html docs/report.png
+	$(BIN)/python docs/pictures.py build/pictures
 
 # The two libraries that the report holds, as they were released; npm checks what it fetches.
 UPLOT := 1.6.32
@@ -52,11 +52,10 @@ third-party:
 	cp build/third-party/svg-pan-zoom/LICENSE $(THIRD)/svg-pan-zoom.LICENSE
 	cd $(THIRD) && sha256sum uPlot* svg-pan-zoom* > SHA256SUMS
 
-# every claim once more, one thread, about an hour; docs/evidence.md is written from the results.
-# One wants Fashion-MNIST: apt-get install dataset-fashion-mnist
+# every claim once more, about ten minutes; the page docs/evidence.md is written from the results
 evidence: .venv/installed
 	for claim in benchmarks/evidence/claims/*.py; do \
-	  case $$claim in */record.py|*/images.py|*/page.py) continue;; esac; \
+	  case $$claim in */record.py|*/page.py) continue;; esac; \
 	  $(BIN)/python $$claim || exit 1; \
 	done
 	$(BIN)/python benchmarks/evidence/claims/page.py

@@ -62,7 +62,7 @@ def test_the_drawing_shows_every_layer_and_tells_skips_apart(visit):
         }))""")  # fmt: skip
     assert [sum(side["layers"]) for side in seen] == [1002, 1002]
     assert [(side["proposed"], side["existing"]) for side in seen] == [(0, 0), (1, 0)]
-    assert seen[1]["said"] == "After, by addition: 1002 layers: 1002 arrives; 500 skips"
+    assert seen[1]["said"] == "After, by addition: 1,002 layers: arrives 1,002; 500 skips"
     dashes = "return getComputedStyle(document.querySelector('#drawing .arc')).strokeDasharray"
     assert driver.execute_script(dashes) == "3px, 2px"
     driver = visit(samples.residual(8).to_dict())
@@ -125,6 +125,25 @@ def test_a_click_into_the_drawing_finds_the_layer_in_the_table_even_in_a_fold(vi
     assert driver.find_element("css selector", "#card h3").text == cure.diagnosis.layers[25].name
     here = driver.find_element("css selector", "#drawing .here").get_attribute("x")
     assert float(here) == pytest.approx(25 * 840 / 52, abs=0.1)
+
+
+def test_skips_and_plans_are_drawn_and_say_what_is_pointed_at(visit):
+    from selenium.webdriver import ActionChains
+
+    driver = visit(samples.skips().to_dict())
+    arc = driver.find_element("css selector", "#drawing .arc.solid").get_attribute("d")
+    assert arc.count("M") == samples.skips().counts["identity"] * 3  # three of five kinds are skips
+    driver = visit(samples.rewiring(50).to_dict())
+    assert not driver.find_elements("css selector", "#drawing .arc.solid")
+    arc = driver.find_element("css selector", "#drawing .arc").get_attribute("d")
+    assert arc.count("M") == 25
+    picture = driver.find_element("css selector", "#drawing svg")
+    x = 2.5 * picture.rect["width"] / 52 - picture.rect["width"] / 2
+    ActionChains(driver).move_to_element_with_offset(picture, round(x), 5).perform()
+    said = driver.find_element("css selector", "#way").text
+    assert said == "hidden.1. Skips: from stem; to hidden.3."
+    driver.find_element("css selector", "[data-zoom=in]").click()
+    assert matrix(driver)[0] > 1.5
 
 
 def test_what_if_a_skip_started_here_is_told(visit):
@@ -333,7 +352,8 @@ def test_pages_stay_small_with_their_libraries_inside():
 
 @pytest.mark.parametrize(("made", "curves", "drawing"), [
     (samples.cure(8), True, True), (samples.comparison(), True, False),
-    (samples.diagnosis(8), False, True), (samples.rewiring(), False, False),
+    (samples.diagnosis(8), False, True), (samples.skips(), False, True),
+    (samples.finding(), False, False),
 ])  # fmt: skip
 def test_a_page_holds_the_libraries_it_uses_with_their_licences(made, curves, drawing):
     page = report.page(made.to_dict())

@@ -1,5 +1,7 @@
 """The whole network in one drawing: its spine from left to right, skips above, elasticity below.
 
+Where nothing was measured (the skips of a model, a plan) there is nothing below.
+
 Every layer is drawn, none is folded: one can go closer. Marks of one kind are one path, so that a
 network of a thousand layers is a handful of elements. It takes a time linear in what is drawn.
 """
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 from ._arcs import Arc, Bus
 from ._axis import LogAxis
 from ._rows import Reading, Rows
-from ._values import STATES, clipped, log10
+from ._values import STATES, clipped, log10, plural, quantity
 
 WIDTH = 840
 WIDEST = 30  # px from layer to layer in a short network
@@ -81,8 +83,9 @@ def drawing(found: Rows, scale: LogAxis) -> Drawing | None:
         for pen, readings, (simple, buses) in zip(pens, found.readings, found.drawn, strict=True)
     ]
     under = top + radius
+    foot = GAP + BARS + 1 if any(side.bars for side in sides) else 3
     ends = clipped(found.names[0]), clipped(found.names[-1])
-    return Drawing(sides, under + GAP + BARS + 1, top, under, GAP, pitch, radius, count, ends)
+    return Drawing(sides, under + foot, top, under, GAP, pitch, radius, count, ends)
 
 
 def _lane_count(lines: tuple[Sequence[Arc], Sequence[Bus]]) -> int:
@@ -112,8 +115,10 @@ def _said(readings: Sequence[Reading | None], simple: Sequence[Arc], buses: Sequ
         for state, (_, words) in STATES.items()
     }
     skips = len(simple) + sum(sum(bus.readers.values()) for bus in buses)
-    told = ", ".join(f"{count} {words}" for words, count in counts.items() if count)
-    return f"{len(layers)} layers: {told}; {skips} skips"
+    told = ", ".join(f"{words} {quantity(count)}" for words, count in counts.items() if count)
+    return f"{plural(len(readings) if not layers else len(layers), 'layer')}" + (
+        f": {told}; {plural(skips, 'skip')}" if told else f", {plural(skips, 'skip')}"
+    )
 
 
 def _bars(
@@ -178,6 +183,8 @@ class _Pen:
         for at, layer in enumerate(readings):
             if layer:
                 places.setdefault(STATES[layer["state"]][0], []).append(self.x(at))
+        if not places:
+            places["bare"] = [self.x(at) for at in range(len(readings))]
         made: list[tuple[str, str]] = []
         for role, xs in places.items():
             made += self._sign(role, xs)
@@ -187,8 +194,8 @@ class _Pen:
         """Draw the sign of a state at all its layers: disc, half disc, ring or cross."""
         y, r = _short(self.y), _short(self.radius)
         dots = "".join(f"M{_short(x)} {y}h0" for x in xs)
-        if role == "fine":
-            return [("dot fine", dots)]
+        if role in ("fine", "bare"):
+            return [(f"dot {role}", dots)]
         if role == "lost":
             arm, whole = _short(0.8 * self.radius), _short(1.6 * self.radius)
             left = [f"M{_short(x - 0.8 * self.radius)} {_short(self.y)}" for x in xs]

@@ -11,10 +11,12 @@ from markupsafe import Markup
 
 from . import (
     _curves,
+    _drawing,
     _heat,
     _heat_picture,
     _lanes,
     _metric,
+    _row_cards,
     _sides,
     _skips,
     _source,
@@ -23,7 +25,9 @@ from . import (
     _third_party,
     _training,
     _verdict,
+    _ways,
 )
+from ._axis import log_axis
 from ._rows import Side
 from ._values import Data, claim_of, clipped, plural, quantity, sentence, shape, short
 from ._words import embedded, markup, plain
@@ -70,7 +74,8 @@ def _css(parts: Parts) -> Markup:
 def _scripts(parts: Parts) -> list[Markup]:
     """Return the scripts that this page needs, each library before what uses it."""
     made = [_asset("page.js")]
-    if parts["network"] and parts["network"].drawing:
+    drawings = (parts["network"] and parts["network"].drawing, parts["ways"])
+    if drawings[0] or (drawings[1] and drawings[1]["drawn"]):
         made += [_third_party.script(_third_party.DRAWING), _asset("drawing.js")]
     if parts["training"] or parts["heat"]:
         made.append(_third_party.script(_third_party.CURVES))
@@ -92,8 +97,8 @@ def _parts(data: Data) -> Parts:
         "diagnosis": _diagnosis,
         "comparison": _comparison,
         "rewiring": _rewiring,
-        "plan": lambda plan: {"plan": plan},
-        "skips": lambda data: {"skips": _skips.rows(data)},
+        "plan": lambda plan: {"plan": plan, "ways": _ways_of(plan)},
+        "skips": lambda data: {"skips": _skips.rows(data), "ways": _ways_of(data)},
         "what-if": lambda asked: _diagnosed(_sides.of_what_if(asked)),
     }
     empty: Parts = dict.fromkeys(
@@ -106,6 +111,7 @@ def _parts(data: Data) -> Parts:
             "sources",
             "plan",
             "skips",
+            "ways",
             "heat",
             "rerun",
         )
@@ -163,7 +169,24 @@ def _comparison(comparison: Data) -> Parts:
 
 
 def _rewiring(rewiring: Data) -> Parts:
-    return {"plan": rewiring["plan"], "sources": [_source.source(rewiring)]}
+    return {
+        "plan": rewiring["plan"],
+        "ways": _ways_of(rewiring),
+        "sources": [_source.source(rewiring)],
+    }
+
+
+def _ways_of(data: Data) -> Parts:
+    """Return the drawing of skips alone, and what is said of each layer when it is pointed at."""
+    found = _ways.ways(data)
+    told = _row_cards.skips_of(found)
+    said = [f"{name}. {told.get(at, 'No skip.')}" for at, name in enumerate(found.names)]
+    simple, buses = found.drawn[0]
+    return {
+        "drawn": _drawing.drawing(found, log_axis([])),
+        "data": embedded(said),
+        "proposed": any([*(arc.proposed for arc in simple), *(bus.proposed for bus in buses)]),
+    }
 
 
 def _small(data: Data) -> Parts:

@@ -9,6 +9,7 @@ from .._errors import SkipwayError
 from . import _heat, _sides, _verdict
 from ._rows import Side
 from ._values import Data
+from ._ways import order
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,6 +79,6 @@ def _comparison(comparison: Data, ax: Axes | None) -> Axes:
 
 
 def _arcs(data: Data, ax: Axes | None) -> Axes:
-    from ._plot_arcs import draw, order
+    from ._plot_arcs import draw
 
     return draw(data, place(ax, len(order(data))))

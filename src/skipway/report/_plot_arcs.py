@@ -7,9 +7,10 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from . import _rows, _verdict
-from ._arcs import Arc, Bus, arcs, arranged
+from . import _verdict
+from ._arcs import Arc, Bus
 from ._values import Data, clipped
+from ._ways import ways
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -22,38 +23,17 @@ NEAREST, FURTHEST = 0.035, 0.16  # of the axes' width
 
 def draw(data: Data, ax: Axes) -> Axes:
     """Draw the skips of a model, or those of a plan, from layer to layer."""
-    names, found = order(data), _skips(data)
-    lines, _ = arcs(found, {name: at for at, name in enumerate(names)}, proposed=_planned(data))
+    found = ways(data)
+    names = found.names
     ax.plot([0] * len(names), range(len(names)), marker="o", ms=4, color="C7", lw=1, mfc="black",
             mec="black")  # fmt: skip
-    beside(ax, *arranged(lines), transform=ax.transData, start=0.0, unit=2.0)
+    beside(ax, *found.drawn[0], transform=ax.transData, start=0.0, unit=2.0)
     label_rows(ax, names)
     ax.set_xlim(-0.1, 0.9)
     ax.set_xticks([])
     ax.spines[["top", "right", "bottom", "left"]].set_visible(False)
     title(ax, _verdict.verdict(data).headline)
     return ax
-
-
-def order(data: Data) -> list[str]:
-    """Return the layers that have a row, in execution order as far as the skips tell it."""
-    if "layers" in data and not isinstance(data["layers"], int):
-        return list(data["layers"])
-    chains = [
-        [name for name in (skip["source"], *skip.get("branch", ()), skip["destination"])
-         if name != "input"]
-        for skip in _skips(data)
-    ]  # fmt: skip
-    return _rows.merged(chains) if chains else []
-
-
-def _skips(data: Data) -> Sequence[Data]:
-    skips: Sequence[Data] = data.get("plan", data)["skips"]
-    return skips
-
-
-def _planned(data: Data) -> bool:
-    return data["result"] != "skips" and data.get("how") != "reconnect"
 
 
 def label_rows(ax: Axes, names: Sequence[str]) -> None:

@@ -24,7 +24,7 @@ def at(found: Rows, row: int, fields: Sequence[int], columns: Sequence[str]) -> 
         "type": _card.type_of(layers),
         "words": _card.words(layers, found.said),
         "why": _card.why(layers, columns),
-        "skips": _skips(found).get(row, ""),
+        "skips": skips_of(found).get(row, ""),
         "what_if": _card.what_if(layers),
         "rows": [
             (_card.label(each), [side[n] for side in written]) for n, each in enumerate(fields)
@@ -32,7 +32,7 @@ def at(found: Rows, row: int, fields: Sequence[int], columns: Sequence[str]) -> 
     }
 
 
-def _skips(found: Rows) -> dict[int, str]:
+def skips_of(found: Rows) -> dict[int, str]:
     """Say of each row which skips begin and end there, on the last side."""
     ends: dict[int, list[str]] = defaultdict(list)
     starts: dict[int, list[str]] = defaultdict(list)
@@ -56,7 +56,7 @@ def every(
     found: Rows, fields: Sequence[int], columns: Sequence[str], made: Sequence[Row | FoldRow]
 ) -> object:
     """Return what the script needs: the card of each row, the rows in folds; each string once."""
-    table, skips, cards = _card.StringTable(), _skips(found), []
+    table, skips, cards = _card.StringTable(), skips_of(found), []
     for at, name in enumerate(found.names):
         layers = [side[at] for side in found.readings]
         texts = [name, _card.type_of(layers), _card.words(layers, found.said)]

@@ -15,7 +15,7 @@
     const zoom = views[0].getZoom(), near = zoom > 1.01;
     pictures.forEach(svg => {
       const bars = svg.querySelector(".bars");
-      bars.setAttribute("transform", `translate(0 ${+bars.dataset.under + bars.dataset.gap / zoom}) scale(1 ${1 / zoom})`);
+      bars?.setAttribute("transform", `translate(0 ${+bars.dataset.under + bars.dataset.gap / zoom}) scale(1 ${1 / zoom})`);
     });
     if (map.classList.toggle("near", near) === wasNear) return;
     wasNear = near;
@@ -130,6 +130,18 @@
   map.querySelectorAll("[data-zoom]").forEach(button => {
     button.addEventListener("click", () => zoom(button.dataset.zoom));
   });
+
+  // Without a table of numbers beside it, the drawing itself says what it knows of a layer.
+  const ways = document.getElementById("ways"), way = document.getElementById("way");
+  if (ways) {
+    const told = JSON.parse(ways.textContent);
+    way.hidden = false;
+    way.textContent = told[0];
+    document.addEventListener("point", ({ detail: { layer } }) => {
+      way.textContent = told[layer];
+      document.dispatchEvent(new CustomEvent("layer", { detail: layer }));
+    });
+  }
 
   map.tabIndex = 0;
   map.querySelector(".tools").hidden = false;
