@@ -8,6 +8,8 @@ A fenced block is one of these, and nothing else (`blocks` refuses it):
   is what it prints;
 - `text` right after `python` is what that block prints; anywhere else it is a drawing, not code.
 
+`python tests/pages.py docs/PAGE.md` writes the output of a page anew.
+
 A comment on the line before says what is special: `<!-- needs: lightning -->` runs this block
 alone, after those before it, where the package is installed; `<!-- not run: the reason -->` does
 not; `<!-- exit 1 -->` says how its commands end. Printed and shown are compared word by word;
@@ -20,6 +22,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +32,7 @@ FENCE = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 NUMBER = re.compile(r"[-−+±]?\d[\d,.]*(?:e[-+]?\d+)?(?: × 10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?")
-MARK = "\x1e"
+MARK, COMMAND = "\x1e", "\x1f"
 # Frameworks import torchvision where there is one, also beside a torch that it was not built for.
 PRELUDE = f"""import importlib.util, sys
 if importlib.util.find_spec("torchvision"):
@@ -83,7 +86,7 @@ def script(page: list[Block], ending: Block | None = None) -> str:
             parts.append(f"__import__('pathlib').Path({block.title!r}).write_text({block.text!r})")
         elif block.runs or block is ending:
             parts.append(f"print('{MARK}{number}{MARK}', flush=True)")
-            commands = re.findall(r"^\$ (.*(?:\\\n.*)*)", block.text, re.MULTILINE)
+            commands = re.findall(r"^\$ ((?:.*\\\n)*.*)", block.text, re.MULTILINE)
             status = int((re.fullmatch(r"exit (\d+)", block.note) or "00")[1])
             parts += (
                 [block.text.rstrip()]
@@ -97,7 +100,7 @@ def _shell(command: str, status: int) -> str:
     """Return the line of Python that runs one command of a page and prints what it prints."""
     words = ["bash", "-c", f"({command}\n) 2>&1"]
     return (
-        f"print({'$ ' + command!r}, flush=True); "
+        f"print({COMMAND + '$ ' + command!r}, flush=True); "
         f"assert __import__('subprocess').run({words!r}).returncode == {status}, {command!r}"
     )
 
@@ -138,10 +141,9 @@ def shown(page: list[Block], printed: dict[int, str]) -> list[tuple[str, str]]:
 
 def _by_command(text: str, printed: str) -> list[tuple[str, str]]:
     """Pair what is below each command; a command with nothing below it shows nothing."""
-    both = [
-        re.split(r"^(?=\$ )", each.lstrip("\n"), flags=re.MULTILINE)[1:] for each in (text, printed)
-    ]
-    return [pair for pair in zip(*both, strict=True) if not re.fullmatch(r"(.|\\\n)*\n?", pair[0])]
+    shown_ = re.split(r"^(?=\$ )", text, flags=re.MULTILINE)[1:]
+    both = zip(shown_, printed.split(COMMAND)[1:], strict=True)
+    return [pair for pair in both if not re.fullmatch(r"(.|\\\n)*\n?", pair[0])]
 
 
 def same(shown: str, printed: str) -> bool:
@@ -153,3 +155,22 @@ def same(shown: str, printed: str) -> bool:
 def _words(text: str) -> str:
     without_comments = re.sub(r"(?m)^(\$ .*?) {2,}# .*$", r"\1", text)
     return " ".join(NUMBER.sub("#", without_comments).split())
+
+
+def written_anew(text: str, folder: Path) -> str:
+    """Return a page with what its `python` blocks print today, where nothing is left out."""
+    page = blocks(text)
+    for shown_, real in shown(page, run(script(page), folder)):
+        if "..." not in shown_ and not shown_.startswith("$ "):
+            shorn = real.strip("\n")
+            text = text.replace(f"```text\n{shown_}```", f"```text\n{shorn}\n```")
+        elif not same(shown_, real):
+            print(f"--- by hand, the page shows\n{shown_}--- and what is printed is\n{real}")
+    return text
+
+
+if __name__ == "__main__":  # python tests/pages.py docs/gradient.md
+    for name in sys.argv[1:]:
+        with tempfile.TemporaryDirectory() as place:
+            made = written_anew(Path(name).read_text("utf-8"), Path(place))
+        Path(name).write_text(made, encoding="utf-8")

@@ -267,6 +267,10 @@ def test_a_comparison_is_foreseen_and_then_drawn_again(tmp_path: Path) -> None:
     folder = tmp_path / "skipway-runs" / "mine-vs-other"
     again = run(*words, "--dry-run", "--json", cwd=tmp_path)
     assert json.loads(again.stdout)["left"] == {"mine": 0, "other": 0}
+    # With --fresh all of it would be trained again, also where the settings are others by now.
+    anew = run(*words, "--dry-run", "--fresh", "--budget", "flops", "--json", cwd=tmp_path)
+    assert json.loads(anew.stdout)["left"] == {"mine": 4, "other": 4}
+    assert len(list((folder / "cells").iterdir())) == 8
     assert len((folder / "cells.csv").read_text().splitlines()) == 9
     (folder / "result.json").unlink()
     assert run("report", str(folder), cwd=tmp_path).returncode == 0

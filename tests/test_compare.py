@@ -465,6 +465,32 @@ def test_same_size_runs_where_a_treated_one_is_larger():
     assert result.variant("same size").parameters == result.variant("wide").parameters
 
 
+def pooled(*before: nn.Module) -> nn.Module:
+    """Return two convolutions on 8 × 8 with a pooling between, and what comes before it."""
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), *before, nn.AvgPool2d(2), nn.ReLU(),
+        nn.Conv2d(4, 4, 3, padding=1), nn.Flatten(), nn.Linear(64, 10),
+    )  # fmt: skip
+
+
+def test_same_compute_runs_where_a_treated_one_costs_more_than_its_parameters_say():
+    images = (TRAIN[0].reshape(-1, 1, 8, 8), TRAIN[1])
+    net = case(model=pooled, train=images, test=images)
+    dear = pooled(nn.Conv2d(4, 4, 3, padding=1))
+    built, missing = controls_of(net, pooled(), [dear])
+    assert missing == ()
+    # Multiplications with w channels: 9 w at 64 places, 9 w^2 at 16, 160 w for the classifier,
+    # which is 5,248 with 4. The dear one has 9 * 16 at 64 places more: 14,464. With 7 channels
+    # there are 12,208, with 8 there are 15,104, which is nearer. Its parameters are 986; with 4
+    # channels there are 838, with 5 there are 1,090, which is nearer.
+    widths = {name: built[name].model()[0].out_channels for name in ("same size", "same compute")}
+    assert widths == {"same size": 5, "same compute": 8}
+    wide, _ = controls_of(case(), small(), [small(40)])
+    assert "same size" in wide
+    assert "same compute" not in wide
+    assert "same compute" not in controls_of(net, pooled(), [pooled()])[0]
+
+
 @pytest.mark.parametrize(
     ("control", "ends", "title"),
     [
@@ -472,6 +498,8 @@ def test_same_size_runs_where_a_treated_one_is_larger():
         ("normalised", 60.0, "Normalisation alone is not enough"),
         ("same size", 92.4, "The parameters alone would have done it"),
         ("same size", 12.0, "It is not the parameters"),
+        ("same compute", 92.4, "The arithmetic alone would have done it"),
+        ("same compute", 12.0, "It is not the arithmetic"),
     ],
 )
 def test_other_ways_are_held_against_the_best(control, ends, title):
@@ -532,6 +560,13 @@ def test_partly_failing_variant_counts_its_failures():
     result = quick({"good": case(), "some": case(model=lambda: Breaks(0.5))}, seeds=seeds)
     assert result.variant("some").failures == expected
     assert result.variant("some").difference.pairs == seeds
+
+
+def test_what_broke_is_not_said_to_guess():
+    cases = {"deep": case(model=deep), "broken": case(model=lambda: Breaks(1.0))}
+    notes = dict(quick(cases).notes)
+    assert "Deep only guesses" in notes
+    assert notes["Some trainings broke down"].startswith("2 of 2 of broken")
 
 
 def test_stalled_means_no_better_than_guessing():
@@ -656,7 +691,9 @@ def told(ends: dict[str, list[float]], **costs) -> Told:
         for seed, end in enumerate(values)
     }
     table = Table(runs, len(ends["plain"]), (1.0,), True, 10.0)
-    controls = ("better start", "normalised", "same size", "shallow", "linear")
+    controls = (
+        "better start", "normalised", "same size", "same compute", "shallow", "linear",
+    )  # fmt: skip
     roles = {name: "control" if name in controls else "treated" for name in ends}
     roles["plain"] = "reference"
     variants = variants_of(table, roles, {}, dict.fromkeys(ends, 0.1))
@@ -1075,6 +1112,8 @@ def test_all_trainings_are_a_table(tmp_path):
     assert int(row["epochs"]) == len(stored["test"]) - 1
     where = json.loads((tmp_path / "comparison.json").read_text())["environment"]
     assert {"torch", "machine", "device", "threads", "git"} <= set(where)
+    # Beside the trainings from the first moment, for a run that never comes to its end.
+    assert json.loads((tmp_path / "run.json").read_text())["environment"] == where
 
 
 PROGRAM = textwrap.dedent("""

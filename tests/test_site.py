@@ -8,6 +8,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from skipway import cases, learn, models, nn, report
 
 pytest.importorskip("mkdocs", reason="the site is built where the extra `docs` is installed")
 
+pytest_plugins = ("browser",)
 ROOT = Path(__file__).parent.parent
 
 
@@ -100,3 +102,19 @@ def test_formulas_need_no_script(pages: dict[Path, Page], site: Path) -> None:
         prose = re.sub(r"<(code|pre).*?</\1>", "", path.read_text("utf-8"), flags=re.DOTALL)
         assert 'class="arithmatex"' not in prose, path.name
         assert not re.search(r"\$[^$\n]*\\[a-z]+", prose), path.name
+
+
+def test_the_search_works_in_a_page_opened_from_the_disk(site: Path, browser: Any) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    browser.get((site / "index.html").as_uri())
+    browser.execute_script("document.querySelector('[data-md-toggle=search]').click()")
+    field = browser.find_element("css selector", ".md-search__input")
+    field.send_keys("elasticity")
+
+    def found(driver: Any) -> list[str]:
+        links = driver.find_elements("css selector", ".md-search-result__link")
+        return [link.get_attribute("href") for link in links]
+
+    links = WebDriverWait(browser, 20).until(found)
+    assert any("diagnosis.html" in link for link in links)

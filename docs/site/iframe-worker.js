@@ -1,1 +1,38 @@
-"use strict";(()=>{function c(s,n){parent.postMessage(s,n||"*")}function d(...s){return s.reduce((n,e)=>n.then(()=>new Promise(r=>{let t=document.createElement("script");t.src=e,t.onload=r,document.body.appendChild(t)})),Promise.resolve())}var o=class extends EventTarget{constructor(e){super();this.url=e;this.m=e=>{e.source===this.w&&(this.dispatchEvent(new MessageEvent("message",{data:e.data})),this.onmessage&&this.onmessage(e))};this.e=(e,r,t,i,m)=>{if(r===`${this.url}`){let a=new ErrorEvent("error",{message:e,filename:r,lineno:t,colno:i,error:m});this.dispatchEvent(a),this.onerror&&this.onerror(a)}};let r=document.createElement("iframe");r.hidden=!0,document.body.appendChild(this.iframe=r),this.w.document.open(),this.w.document.write(`<html><body><script>postMessage=${c};importScripts=${d};addEventListener("error",({error})=>{parent.dispatchEvent(new ErrorEvent("error",{filename:"${e}",error}))})<\/script><script src=${e}?${+Date.now()}><\/script></body></html>`),this.w.document.close(),onmessage=this.m,onerror=this.e,this.r=new Promise((t,i)=>{this.w.onload=t,this.w.onerror=i})}terminate(){this.iframe.remove(),onmessage=onerror=null}postMessage(e){this.r.catch().then(()=>{this.w.dispatchEvent(new MessageEvent("message",structuredClone({data:e})))})}get w(){return this.iframe.contentWindow}};window.IFrameWorker=o;location.protocol==="file:"&&(window.Worker=o);})();
+"use strict";
+// A browser starts no worker for a page that is opened from the disk, and the theme's search is one.
+// Here its script runs in a hidden frame instead, with the two functions that it takes from a worker.
+// The theme asks for a class of this name.
+class IFrameWorker extends EventTarget {
+  constructor(url) {
+    super();
+    this.frame = document.createElement("iframe");
+    this.frame.hidden = true;
+    document.body.append(this.frame);
+    const inside = this.frame.contentWindow;
+    inside.document.open();
+    inside.document.write("<!doctype html><title>search</title>");
+    inside.document.close();
+    const load = address => new Promise((done, failed) => {
+      const script = inside.document.createElement("script");
+      Object.assign(script, { src: address, onload: done, onerror: failed });
+      inside.document.body.append(script);
+    });
+    inside.importScripts = (...addresses) =>
+      addresses.reduce((before, address) => before.then(() => load(address)), Promise.resolve());
+    inside.postMessage = data => this.dispatchEvent(new MessageEvent("message", { data }));
+    this.loaded = load(url);
+    this.loaded.catch(() => this.dispatchEvent(new ErrorEvent("error", { filename: `${url}` })));
+  }
+
+  postMessage(data) {
+    const { contentWindow } = this.frame;
+    const message = new contentWindow.MessageEvent("message", { data: structuredClone(data) });
+    this.loaded.then(() => contentWindow.dispatchEvent(message));
+  }
+
+  terminate() {
+    this.frame.remove();
+  }
+}
+if (location.protocol === "file:") window.Worker = IFrameWorker;
+window.IFrameWorker = IFrameWorker;

@@ -53,7 +53,7 @@ def training_options(command: F) -> F:
         click.option("--fresh", is_flag=True, help="Forget what the folder holds and start over."),
         click.option("--controls/--no-controls", default=True, show_default=True,
                      help="Run a linear and a shallow network beside, and the given one "
-                          "better initialised, normalised, or as large as the treated."),
+                          "better initialised, normalised, as large or as dear as the treated."),
         click.option("--budget", type=click.Choice(["epochs", "flops", "time"]), default="epochs",
                      show_default=True, help="What is equal for all variants."),
         click.option("--time-limit", type=click.FloatRange(0, min_open=True), metavar="SECONDS",

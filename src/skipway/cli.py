@@ -292,7 +292,7 @@ def compare(
         "retry_failed": retry_failed,
     }
     if dry_run:
-        _print(foresee(together, **shared).to_dict(), as_json)
+        _print(foresee(together, **shared, fresh=fresh).to_dict(), as_json)
         return
     with _kept_in(place, fresh):
         with _progress("compare") as progress:

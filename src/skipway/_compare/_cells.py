@@ -1,7 +1,7 @@
 """The cells of a comparison as files, so that nothing finished is ever run twice.
 
 ```
-folder/run.json             what every cell depends on
+folder/run.json             what every cell depends on, and where the run began
 folder/cells/<cell>.json    one finished training: variant, seed, learning rate
 folder/cells.csv            all trainings as a table, one a line
 folder/comparison.json      the result, once all are finished
@@ -22,6 +22,7 @@ from .._errors import RunError, SkipwayError
 from .._files import write_text
 from .._plain import from_plain, to_plain
 from .._results import Run
+from ._environment import environment
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,11 @@ class Cells:
             )
 
     def _claim(self, settings: dict[str, str]) -> None:
-        data = {"configuration": self.configuration, "settings": settings}
+        data = {
+            "configuration": self.configuration,
+            "settings": settings,
+            "environment": environment(),
+        }
         text = json.dumps(data, indent=1, ensure_ascii=False)
         write_text(self.folder / "run.json", text)
 

@@ -121,8 +121,11 @@ def foresee(
     controls: bool = True,
     budget: Budget = "epochs",
     retry_failed: bool = False,
+    fresh: bool = False,
 ) -> Outlook:
     """Return what `compare` with the same arguments would train; nothing is written.
+
+    With `fresh` nothing counts that the folder holds, as if it were forgotten first.
 
     Raises:
         SkipwayError: what `compare` would raise before its first training.
@@ -130,11 +133,12 @@ def foresee(
     check_arguments(cases, seeds, learning_rates, None)
     check_budget(budget)
     trial = prepare(cases, learning_rates, controls, budget)
-    store = Cells(Path(folder), trial.settings, claim=False)
     cells = trial.cells(seeds)
-    kept = store.runs(cells, without_failed=retry_failed)
-    job = _with_steps(trial, store, budget)
-    return outlook(job, cells, kept, workers, str(folder))
+    with tempfile.TemporaryDirectory(prefix="skipway-") as empty:
+        store = Cells(Path(empty if fresh else folder), trial.settings, claim=False)
+        kept = store.runs(cells, without_failed=retry_failed)
+        job = _with_steps(trial, store, budget)
+        return outlook(job, cells, kept, workers, str(folder))
 
 
 def _with_steps(trial: Trial, store: Cells, budget: Budget) -> Job:

@@ -7,6 +7,8 @@
 - `normalised`: the given network with a norm behind every hidden layer. The same question.
 - `same size`: the given network made as wide as it takes to have as many parameters as the
   largest treated one. Where it does as well, it was the parameters.
+- `same compute`: the given network made as wide as it takes to cost as much arithmetic as the
+  dearest treated one. Where it does as well, it was the arithmetic.
 """
 
 from __future__ import annotations
@@ -19,19 +21,21 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from .._case import Case, split, take
+from .._case import Case, call, split, take
 from .._errors import CaseError, SkipwayError
 from .._remedies import better_start
 from ._normalised import Normalised
-from ._widened import Widened, factor_for
+from ._widened import Widened, factor_for, factor_for_work
 
-# Within a tenth of the parameters, the reference is the twin of the same size itself.
+# Within a tenth of the parameters or the arithmetic, the reference is the twin itself.
 _SAME = 0.9
 DETAILS = {
     "better start": "the plain network, its weights started as well as is known",
     "normalised": "the plain network, a norm behind every hidden layer",
     "same size": "the plain network, as many parameters as the largest treated one",
+    "same compute": "the plain network, as much arithmetic as the dearest treated one",
     "shallow": "one hidden layer",
     "linear": "no hidden layer",
 }
@@ -98,22 +102,23 @@ def controls_of(
     """
     found = {name: case.replace(model=factory) for name, factory in case.controls.items()}
     missing: list[str] = []
-    builders: dict[str, Callable[[Case, nn.Module], Case]] = {
+    builders: dict[str, Callable[[Case, nn.Module], Case | None]] = {
         "better start": _better_start,
         "normalised": _normalised,
-        "same size": partial(_same_size, size=max(map(_size, treated), default=0)),
+        "same size": partial(_same_size, treated=treated),
+        "same compute": partial(_same_compute, treated=treated),
         "shallow": _shallow,
         "linear": _linear,
     }
-    if not treated or _size(model) >= _SAME * max(map(_size, treated)):
-        del builders["same size"]  # the reference is its own control
     for name, builder in builders.items():
         if name in found:
             continue
         try:
-            found[name] = builder(case, model)
+            made = builder(case, model)
         except SkipwayError as error:
             missing.append(f"No {name} control: {error}")
+        else:
+            found |= {} if made is None else {name: made}
     order = [*(name for name in found if name not in builders), *builders]
     return {name: found[name] for name in order if name in found}, tuple(missing)
 
@@ -125,12 +130,52 @@ def _normalised(case: Case, model: nn.Module) -> Case:
     return case.replace(model=factory)
 
 
-def _same_size(case: Case, model: nn.Module, size: int) -> Case:
+def _same_size(case: Case, model: nn.Module, treated: Sequence[nn.Module]) -> Case | None:
+    size = max(map(_size, treated), default=0)
+    if _size(model) >= _SAME * size:
+        return None  # the reference is its own control
+    return _widened(case, factor_for(model, _inputs(case), size))
+
+
+def _same_compute(case: Case, model: nn.Module, treated: Sequence[nn.Module]) -> Case | None:
+    if not treated or case.objective is not None:
+        return None  # of an objective's model the inputs are unknown, and its arithmetic with them
     inputs = _inputs(case)
-    factory = Widened(case.model, inputs, factor_for(model, inputs, size))
+    own, *others = (_arithmetic(each, inputs) for each in (model, *treated))
+    if own >= _SAME * max(others):
+        return None
+    factor = factor_for_work(model, inputs, max(others) / own)
+    size = max(map(_size, treated))
+    if _size(model) < _SAME * size and factor < factor_for(model, inputs, size) / _SAME**0.5:
+        return None  # the twin of the same size costs as much already
+    return _widened(case, factor)
+
+
+def _widened(case: Case, factor: float) -> Case:
+    factory = Widened(case.model, _inputs(case), factor)
     with torch.random.fork_rng(devices=[]):
         factory()
     return case.replace(model=factory)
+
+
+def _arithmetic(model: nn.Module, inputs: Any) -> int:
+    """Return the operations of all products in a forward.
+
+    Raises:
+        CaseError: they cannot be counted.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            call(model.eval(), inputs)
+    except Exception as error:  # whatever a network does under a counter
+        raise CaseError(f"its arithmetic cannot be counted ({type(error).__name__}).") from error
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    if not (found := int(counter.get_total_flops())):
+        raise CaseError("no product in it can be counted.")
+    return found
 
 
 def _inputs(case: Case) -> Any:

@@ -35,6 +35,7 @@ class Notes:
             self._start(),
             self._normalised(),
             self._same_size(),
+            self._same_compute(),
             self._simple("linear", "a linear model"),
             self._simple("shallow", "a shallow network"),
             self._guessing(),
@@ -119,6 +120,14 @@ class Notes:
             "It may be the parameters",
         )
 
+    def _same_compute(self) -> Note | None:
+        return self._instead(
+            "same compute",
+            "As wide as it takes to cost as much arithmetic, {name} reaches",
+            ("The arithmetic alone would have done it", "It is not the arithmetic"),
+            "It may be the arithmetic",
+        )
+
     def _instead(self, control: str, how: str, titles: tuple[str, str], open_: str) -> Note | None:
         """Hold another way to treat the reference against the best, where that helped."""
         other, best = self.say.control(control), self.say.best
@@ -159,7 +168,8 @@ class Notes:
         guessing = [
             each.name
             for each in self.say.variants
-            if sign * (statistics.median(self.say.table.outcomes(each)) - chance) <= margin
+            if each.failures < len(each.runs)
+            and sign * (statistics.median(self.say.table.outcomes(each)) - chance) <= margin
         ]
         if not guessing:
             return None

@@ -1,4 +1,4 @@
-"""The reference made wider: is it the skip, or only the parameters that came with it?"""
+"""The reference made wider: is it the skip, or the parameters or the arithmetic that it costs?"""
 
 from __future__ import annotations
 
@@ -55,11 +55,47 @@ def factor_for(model: nn.Module, inputs: Any, parameters: int) -> float:
             made = [layer for _, layer in wider(layers, factor)]
         return int(fixed + sum(each.numel() for layer in made for each in layer.parameters()))
 
+    return _factor(size, parameters)
+
+
+def factor_for_work(model: nn.Module, inputs: Any, ratio: float) -> float:
+    """Return how much wider the hidden layers are where a forward has `ratio` times the arithmetic.
+
+    Raises:
+        CaseError: it cannot be widened from outside; the message says why.
+    """
+    layers = layers_of(model, inputs)
+    places = _places(model, inputs)
+    before = {name: layer.weight.numel() for name, layer in layers if name in places}
+    whole = sum(places[name] * count for name, count in before.items())
+
+    def work(factor: float) -> float:
+        with torch.device("meta"):
+            made: dict[str, Any] = dict(wider(layers, factor))
+        return float(sum(places[name] * made[name].weight.numel() for name in before) / whole)
+
+    return _factor(work, ratio)
+
+
+def _factor(measure: Callable[[float], float], wanted: float) -> float:
+    """Return the factor at which a measure that grows with it is nearest to what is wanted."""
     low, high = 1.0, _MOST
     while high - low > 1e-3:
         middle = (low + high) / 2
-        low, high = (middle, high) if size(middle) < parameters else (low, middle)
-    return min(low, high, key=lambda factor: abs(size(factor) - parameters))
+        low, high = (middle, high) if measure(middle) < wanted else (low, middle)
+    return min(low, high, key=lambda factor: abs(measure(factor) - wanted))
+
+
+def _places(model: nn.Module, inputs: Any) -> dict[str, int]:
+    """Return at how many places each weight layer is applied: tokens, or positions of an image."""
+    with torch.no_grad():
+        nodes = observe(model, inputs).nodes
+    found: dict[str, int] = {}
+    for node in nodes:
+        layer: Any = model.get_submodule(node.module)
+        if type(layer) in (nn.Linear, *CONVOLUTIONS):
+            found[node.module] = torch.Size(node.shape).numel() // layer.weight.shape[0]
+    return found
 
 
 Layers = Sequence[tuple[str, Any]]

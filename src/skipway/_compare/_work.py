@@ -91,6 +91,7 @@ def run_cell(job: Job, cell: Cell) -> Run:
     An exception of the model, the loss or the optimizer is an outcome, not an error here.
     """
     with _ONE_AT_A_TIME, _alone():
+        _warm_up()
         start = time.perf_counter()
         curve = _Curve()
         error, step_ms, parameters = None, 0.0, 0
@@ -104,6 +105,15 @@ def run_cell(job: Job, cell: Cell) -> Run:
         except Exception as caught:
             error = _first_line(caught)
         return _outcome(job, cell, curve, error, step_ms, parameters, time.perf_counter() - start)
+
+
+@functools.cache
+def _warm_up() -> None:
+    """Build an optimizer: the first one in a process makes torch load its compiler.
+
+    These seconds would count against the time limit of whichever training comes first.
+    """
+    torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
 
 
 def build(case: Case, cell: Cell) -> tuple[nn.Module, Optimizer]:
