@@ -1,10 +1,11 @@
 # make demo   the main job on the embedded case        make test    all tests
 # make check  format, lint, types, layers, the site    make clean   remove .venv and caches
-# make docs   the site into build/site
+# make docs   the site into build/site                 make dist    wheel and source archive, checked
+# make versions  every Python and torch there is
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check docs format pictures third-party evidence clean
+.PHONY: demo test check docs format pictures third-party evidence dist versions clean
 .DEFAULT_GOAL := demo
 
 .venv/installed: pyproject.toml constraints.txt
@@ -61,5 +62,15 @@ evidence: .venv/installed
 	done
 	$(BIN)/python benchmarks/evidence/claims/page.py
 
+dist: .venv/installed
+	rm -rf dist
+	$(BIN)/python -m hatchling build
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/python -m check_wheel_contents dist/*.whl
+
+# each in an environment of its own, which is removed again; with torch's default build 6 GB
+versions: .venv/installed
+	$(BIN)/python benchmarks/versions.py
+
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv build/versions dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import json
-import os
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -208,49 +205,6 @@ def test_accelerate_counts_synchronised_steps_only() -> None:
     assert same(accelerator.unwrap_model(model), alone)
     for name in ("gradient/0", "update/2", "weight/0"):
         assert found[name] == pytest.approx(numbers[name], rel=1e-6)
-
-
-TWO = """
-    import json, sys, torch
-    from accelerate import Accelerator
-    from torch import nn
-    from torch.utils.data import DataLoader, TensorDataset
-    import skipway
-
-    x = torch.randn(160, 8, generator=torch.Generator().manual_seed(0))
-    y = (x[:, 0] > 0).long()
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 2))
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    accelerator = Accelerator(cpu=True)
-    loader = DataLoader(TensorDataset(x, y), batch_size=8)
-    model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
-    with skipway.watch(model, optimizer, every=1, notify=lambda _: None) as watch:
-        for a, b in loader:
-            accelerator.backward(watch.loss(nn.functional.cross_entropy(model(a), b)))
-            optimizer.step()
-            optimizer.zero_grad()
-        if accelerator.is_main_process:
-            json.dump({"steps": watch.step, **watch.scalars()}, open(sys.argv[1], "w"))
-"""
-
-
-def test_accelerate_on_two_processes(tmp_path: Path) -> None:
-    pytest.importorskip("accelerate")
-    (tmp_path / "train.py").write_text(textwrap.dedent(TWO))
-    words = ["--standalone", "--nproc-per-node=2", "train.py", "out.json"]
-    done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", *words],
-        cwd=tmp_path, capture_output=True, text=True, timeout=280,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads((tmp_path / "out.json").read_text())
-    assert found["steps"] == 10
-    # Two halves of a batch are the batch of the plain loop.
-    _, numbers = by_hand(10, every=1)
-    for name in ("gradient/0", "gradient/2", "weight/0", "update/2", "loss"):
-        assert found[name] == pytest.approx(numbers[name], rel=1e-4), name
 
 
 # ---------------------------------------------------------------- loggers

@@ -68,7 +68,7 @@ def test_the_metadata_says_what_it_is(built: Path) -> None:
     }  # fmt: skip
     assert found.description_content_type == "text/markdown"
     assert found.description == (ROOT / "README.md").read_text(encoding="utf-8")
-    assert "skipway = skipway.cli:main" in of_wheel(built, "entry_points.txt")
+    assert "skipway = skipway.__main__:run" in of_wheel(built, "entry_points.txt")
 
 
 def test_every_licence_goes_along(built: Path) -> None:

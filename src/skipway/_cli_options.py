@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -57,7 +58,7 @@ def training_options(command: F) -> F:
         click.option("--budget", type=click.Choice(["epochs", "flops", "time"]), default="epochs",
                      show_default=True, help="What is equal for all variants."),
         click.option("--time-limit", type=click.FloatRange(0, min_open=True), metavar="SECONDS",
-                     help="A training that takes longer counts as failed."),
+                     callback=_finite, help="A training that takes longer counts as failed."),
         click.option("--retry-failed", is_flag=True, help="Train again what failed before."),
         click.option("--cluster", type=click.Choice(["slurm"]),
                      help="Train on a Slurm cluster; the folder must be one that its nodes see."),
@@ -91,6 +92,12 @@ def workers_of(workers: int | None, cluster: str | None, options: tuple[str, ...
     given = dict(_option(each) for each in options)
     own = {name: given.pop(name) for name in ("at_once", "together", "poll") if name in given}
     return Slurm(given, **own)
+
+
+def _finite(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no number of seconds; leave it out for no limit.")
+    return value
 
 
 def _option(text: str) -> tuple[str, Any]:

@@ -29,7 +29,7 @@ def subject(spec: str, shape: str | None = None) -> tuple[nn.Module, Any]:
     torch.manual_seed(0)
     if shape is not None:
         # Evaluation takes a batch of one, as batch norm in training would not.
-        return model_named(spec).eval(), torch.randn(_sizes(shape))
+        return model_named(spec).eval(), _random(_sizes(shape))
     if ":" in spec and not spec.rpartition(":")[0].endswith(".py"):
         raise CaseError(
             f"{spec!r} names a model, and what it takes is not known. Give the shape of its input: "
@@ -56,7 +56,7 @@ def model_named(spec: str) -> nn.Module:
         return found
     try:
         made = found()
-    except Exception as error:  # whatever a function of the user's raises
+    except (Exception, SystemExit) as error:  # whatever a function of the user's raises
         raise CaseError(
             f"{spec} raised {type(error).__name__} when it was called without arguments: {error}. "
             "Name a model, or a function that needs no argument."
@@ -72,13 +72,23 @@ def _attribute(home: str, name: str) -> Any:
     else:
         try:
             module = importlib.import_module(home)
-        except Exception as error:  # whatever it raises while it is imported
+        except (Exception, SystemExit) as error:  # whatever it raises while it is imported
             raise CaseError(
                 f"{home} cannot be imported: {type(error).__name__}: {error}"
             ) from error
     if not hasattr(module, name):
         raise CaseError(f"{home} has no {name!r}.{close_to(name, vars(module))}")
     return getattr(module, name)
+
+
+def _random(sizes: tuple[int, ...]) -> torch.Tensor:
+    try:
+        return torch.randn(sizes)
+    except RuntimeError as error:  # more bytes than there are
+        raise CaseError(
+            f"--shape {','.join(map(str, sizes))} is more than this machine has memory for. Give "
+            "smaller sizes; which skips there are does not depend on them."
+        ) from error
 
 
 def _sizes(shape: str) -> tuple[int, ...]:

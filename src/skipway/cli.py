@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import shlex
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,17 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
+    def main(self, *args: Any, **more: Any) -> Any:
+        # A terminal or file that cannot hold ⁻ or × gets them written out, not an exception.
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            return super().main(*args, **more)
+        except OSError as error:  # where a help text cannot be written
+            _say_unwritten(error)
+            raise SystemExit(2) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -58,8 +69,14 @@ class _Commands(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except BrokenPipeError:
-            # The reader (head, a pager) has seen enough. Python would complain once more at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            from ._console import nobody_reads
+
+            nobody_reads()
+        except OSError as error:
+            if ctx.params.get("show_traceback"):
+                traceback.print_exc()
+            _say_unwritten(error)
+            ctx.exit(2)
         except Exception as error:
             if ctx.params.get("show_traceback"):
                 traceback.print_exc()
@@ -336,6 +353,20 @@ def report(run: Path, save: Path | None, as_json: bool) -> None:
 main.add_command(learn)
 
 
+def _say_unwritten(error: OSError) -> None:
+    """Say what the system said, and let go of an output that takes nothing any more."""
+    from ._console import silence
+
+    where = f": {error.filename}" if error.filename is not None else ""
+    words = f"skipway: {error.strerror or error}{where}. Make room or choose another place."
+    with suppress(OSError):
+        click.echo(visible(words), err=True)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        silence(sys.stdout)
+
+
 def _result_in(folder: Path) -> Path:
     """Return the file that holds the result; one that compare() left counts as well."""
     for name in ("result.json", "comparison.json"):
@@ -399,11 +430,10 @@ def _print(data: dict[str, Any], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(data, ensure_ascii=False, allow_nan=False))
         return
-    from rich.console import Console
-
     from . import report as reports
+    from ._console import CommandConsole
 
-    reports.show(data, Console())
+    reports.show(data, CommandConsole())
 
 
 def _progress(title: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -85,9 +86,10 @@ def check_arguments(
             f"learning_rates={rates!r} makes no sense; give factors above zero, (1.0,) for each "
             "optimizer's own rate only."
         )
-    if time_limit is not None and not time_limit > 0:
+    if time_limit is not None and not 0 < time_limit < math.inf:
         raise CaseError(
-            f"time_limit={time_limit!r} lets nothing train; give seconds above zero, or None."
+            f"time_limit={time_limit!r} is no limit for a training; give seconds above zero, or "
+            "None."
         )
     check_comparable(cases)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 import hashlib
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -75,18 +77,23 @@ def _almost(module: ModuleType) -> str:
 
 def _existing(path: str) -> Path:
     file = Path(path)
-    if file.is_file():
-        return file.resolve()
-    folder = file.parent
-    if not folder.is_dir():
-        raise CaseError(f"There is no folder {folder} to find {file.name} in. Check the path.")
-    known = [each.name for each in folder.glob("*.py")]
+    try:
+        if file.is_file():
+            return file.resolve()
+        folder = file.parent
+        if not folder.is_dir():
+            raise CaseError(f"There is no folder {folder} to find {file.name} in. Check the path.")
+        if file.is_dir():
+            raise CaseError(f"{path} is a folder. Give a file in it that holds a Case.")
+        known = [each.name for each in folder.glob("*.py")]
+    except OSError as error:
+        raise CaseError(f"{path} cannot be read: {error.strerror}. Check its rights.") from error
     raise CaseError(f"There is no file {path}.{close_to(file.name, known)} Check the path.")
 
 
 def _import(file: Path) -> ModuleType:
     # The name tells files of the same name in different folders apart.
-    digest = hashlib.sha256(str(file).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(os.fsencode(file)).hexdigest()[:8]
     name = f"skipway_case_{file.stem}_{digest}"
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
@@ -97,11 +104,12 @@ def _import(file: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses and pickle look a module up by its name
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise CaseError(_explain(file, error)) from error
     finally:
-        sys.path.remove(str(file.parent))
+        with suppress(ValueError):  # the file may have changed the path itself
+            sys.path.remove(str(file.parent))
     _send_by_value(file.parent)
     return module
 
@@ -116,12 +124,17 @@ def _send_by_value(folder: Path) -> None:
             cloudpickle.register_pickle_by_value(module)
 
 
-def _explain(file: Path, error: Exception) -> str:
+def _explain(file: Path, error: Exception | SystemExit) -> str:
     line = error.lineno if isinstance(error, SyntaxError) and error.filename == str(file) else None
     for frame in traceback.extract_tb(error.__traceback__):
         if frame.filename == str(file):
             line = frame.lineno
     where = f", line {line}" if line else ""
+    if isinstance(error, SystemExit):
+        return (
+            f"{file.name}{where} ends the program while it is imported. Put what is to run only as "
+            'a script below `if __name__ == "__main__":`, then try again.'
+        )
     return (
         f"{file.name}{where} raised {type(error).__name__} while it was imported: {error}. "
         f"Make `python {file.name}` run without an error, then try again."

@@ -24,9 +24,9 @@ class WatchLayers(TrainerCallback):  # type: ignore[misc]  # it may be missing
 
     The numbers of `Watch.scalars()` join the Trainer's own logs (`logging_steps`), and go with
     them to TensorBoard, Weights & Biases or whatever `report_to` names. `attach` puts the callback
-    before those reporters and lets it see the loss. Given as one of the Trainer's `callbacks` it
-    works too, but reporters have written before it is asked, and without the loss elasticities are
-    relative to the largest one.
+    before those reporters and lets it see the loss, and on several processes the wrapped model.
+    Given as one of the Trainer's `callbacks` it works too on a single one, but reporters have
+    written before it is asked, and without the loss elasticities are relative to the largest one.
 
     Args:
         every: optimizer steps from one look to the next.
@@ -37,7 +37,8 @@ class WatchLayers(TrainerCallback):  # type: ignore[misc]  # it may be missing
             `SkipwayWarning`.
 
     Raises:
-        SkipwayError: `save` ends in neither; said here and not after the training.
+        SkipwayError: `save` ends in neither; said here and not after the training. Or, when the
+            training begins, several processes train and it was not attached.
 
     Example:
         ```python
@@ -68,10 +69,12 @@ class WatchLayers(TrainerCallback):  # type: ignore[misc]  # it may be missing
         self.watch: skipway.Watch | None = None
         self.diagnosis: skipway.Diagnosis | None = None
         self._stack = ExitStack()
+        self._trainer: Trainer | None = None
 
     def attach(self, trainer: Trainer) -> WatchLayers:
         """Become the first callback of a Trainer, and see the losses that it computes."""
         trainer.callback_handler.callbacks.insert(0, self)
+        self._trainer = trainer
         compute = trainer.compute_loss
 
         def computed(*args: Any, **kwargs: Any) -> Any:
@@ -90,10 +93,22 @@ class WatchLayers(TrainerCallback):  # type: ignore[misc]  # it may be missing
         """Begin to watch."""
         self.watch = self._stack.enter_context(
             skipway.watch(
-                more["model"], more["optimizer"], every=self.every, outputs=self.outputs,
-                notify=self.notify,
+                self._model(args, more["model"]), more["optimizer"], every=self.every,
+                outputs=self.outputs, notify=self.notify,
             )
         )  # fmt: skip
+
+    def _model(self, args: TrainingArguments, bare: Any) -> Any:
+        """Return the model as it is trained: wrapped, where several processes share the batch."""
+        if self._trainer is not None:
+            return self._trainer.model_wrapped
+        if args.world_size > 1:
+            raise skipway.SkipwayError(
+                f"{args.world_size} processes train, and a callback is shown the bare model, whose "
+                "numbers would be those of one process's part of the batch. Attach it instead: "
+                "WatchLayers(...).attach(trainer)."
+            )
+        return bare
 
     def on_log(
         self,

@@ -189,6 +189,6 @@ def _exercise(name: str | None, folder: Folder | None = None) -> Exercise:
 
 
 def _console() -> Console:
-    from rich.console import Console
+    from .._console import CommandConsole
 
-    return Console(highlight=False)
+    return CommandConsole(highlight=False)
