@@ -121,6 +121,14 @@ def test_a_block_that_raises_and_a_command_that_fails_are_noticed(tmp_path: Path
             pages.run(pages.script(blocks(text)), tmp_path)
 
 
+def test_the_page_of_evidence_is_what_its_results_make_it() -> None:
+    script = ROOT / "benchmarks" / "evidence" / "claims" / "page.py"
+    spec = importlib.util.spec_from_file_location("page_of_evidence", script)
+    page = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(page)
+    assert (ROOT / "docs" / "evidence.md").read_text("utf-8") == page.written()
+
+
 def test_networks_are_expressed_in_five_lines() -> None:
     page = (ROOT / "docs" / "building-blocks.md").read_text("utf-8")
     section = page.split("## Networks in five lines")[1].split("## When the two sides")[0]

@@ -39,6 +39,11 @@ as what did.
 
 
 def main() -> None:
+    PAGE.write_text(written(), encoding="utf-8")
+
+
+def written() -> str:
+    """Return the page as the results here make it."""
     parts, minutes, machines, busy = [HEAD], 0.0, [], False
     for name, title in ORDER.items():
         file = HERE / f"{name}.json"
@@ -55,7 +60,7 @@ def main() -> None:
     parts.append(
         f"All of it took {minutes:.0f} minutes on one thread ({where}){beside if busy else ''}.\n"
     )
-    PAGE.write_text("\n".join(parts), encoding="utf-8")
+    return "\n".join(parts)
 
 
 def _section(name: str, title: str, data: dict) -> str:
