@@ -25,7 +25,7 @@ import skipway
 HERE = Path(__file__).parent
 WAIT = "const done = arguments[0]; setTimeout(done, 400);"
 CLOSER = """
-    document.querySelector('.spine tr[data-i="12"]').click();
+    document.querySelectorAll(".spine tr[data-i]")[6].click();
     document.querySelector("[data-zoom=in]").click();
     scrollTo({top: document.querySelector("#network").offsetTop - 8, behavior: "instant"});
 """
@@ -100,7 +100,7 @@ def main(run: Path) -> None:
     with browser() as driver:
         picture(driver, page, "report.png", (1280, 1180))
         picture(driver, page, "report-network.png", (1280, 1000), dark=True, act=CLOSER)
-        picture(driver, page, "report-curves.png", (1280, 480), act=CURVES)
+        picture(driver, page, "report-curves.png", (1280, 640), act=CURVES)
         picture(driver, steps, "report-steps.png", (1280, 760), act=STEPS)
         picture(driver, page, "report-phone.png", (400, 860))
 
