@@ -90,6 +90,24 @@ def test_one_goes_closer_with_buttons_and_keys_and_both_sides_go_together(visit)
     assert matrix(driver) == pytest.approx(start, abs=0.5)
 
 
+@pytest.mark.parametrize(("blocks", "width"), [(3, 1280), (3, 400), (40, 400), (500, 1280)])
+def test_closer_and_back_ends_where_it_began(browser, visit, blocks, width):
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        driver = visit(samples.residual(blocks).to_dict())
+        start = matrix(driver)
+        press(driver, "#drawing", "+", "+")
+        assert matrix(driver)[0] == pytest.approx(4 * start[0])
+        press(driver, "#drawing", "-")
+        assert matrix(driver)[0] == pytest.approx(2 * start[0])
+        press(driver, "#drawing", "-", "-", "-")
+        assert matrix(driver) == pytest.approx(start, abs=0.5)
+        assert not driver.find_elements("css selector", ".map.near")
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_the_wheel_scrolls_the_page_until_the_drawing_is_chosen(visit):
     from selenium.webdriver import ActionChains
     from selenium.webdriver.common.actions.wheel_input import ScrollOrigin

@@ -44,6 +44,7 @@ class Drawing:
 
     Attributes:
         sides: before and after.
+        width: of each.
         height: of each.
         spine: where it runs.
         under: the lower edge of its nodes.
@@ -55,6 +56,7 @@ class Drawing:
     """
 
     sides: Sequence[DrawnSide]
+    width: float
     height: float
     spine: float
     under: float
@@ -85,7 +87,7 @@ def drawing(found: Rows, scale: LogAxis) -> Drawing | None:
     under = top + radius
     foot = GAP + BARS + 1 if any(side.bars for side in sides) else 3
     ends = clipped(found.names[0]), clipped(found.names[-1])
-    return Drawing(sides, under + foot, top, under, GAP, pitch, radius, count, ends)
+    return Drawing(sides, pitch * count, under + foot, top, under, GAP, pitch, radius, count, ends)
 
 
 def _lane_count(lines: tuple[Sequence[Arc], Sequence[Bus]]) -> int:
