@@ -42,6 +42,7 @@ def test_the_wheel_holds_every_file_of_the_package(names: set[str]) -> None:
         ["git", "ls-files", "src/skipway"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split("\n")
     expected = {name.removeprefix("src/") for name in kept if name}
+    expected |= {f"skipway/docs/{page.name}" for page in (ROOT / "docs").glob("*.md")}
     assert expected == {name for name in names if not name.split("/")[0].endswith(".dist-info")}
     assert {"skipway/py.typed", "skipway/report/page.css"} <= names
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -13,7 +14,8 @@ from typing import Any
 import pytest
 
 import skipway
-from skipway import cases, learn, models, nn, report
+from skipway import SkipwayError, _docs, cases, learn, models, nn, report
+from skipway._results import CAUSES
 
 pytest.importorskip("mkdocs", reason="the site is built where the extra `docs` is installed")
 
@@ -94,6 +96,29 @@ def test_links_and_anchors_lead_somewhere(site: Path, pages: dict[Path, Page]) -
             assert target.exists(), f"{path.name} links to {link}"
             if anchor and not anchor.startswith("__") and target.suffix == ".html":
                 assert anchor in pages[target].ids, f"{path.name} links to {link}"
+
+
+def _pages_in_the_code() -> set[str]:
+    """Every `page=` of an error or a warning, every class's own, and those of the findings."""
+    found = {f"stuck#{cause}" for cause in CAUSES}
+    for path in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.keyword) and node.arg == "page":
+                found |= {n.value for n in ast.walk(node.value) if isinstance(n, ast.Constant)}
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_PAGE":
+                found |= {n.value for n in ast.walk(node.value) if isinstance(n, ast.Constant)}
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "more":
+                found |= {arg.value for arg in node.args if isinstance(arg, ast.Constant)}
+    return found | {kind.page for kind in SkipwayError.__subclasses__()}
+
+
+def test_what_an_error_leads_to_is_there(site: Path, pages: dict[Path, Page]) -> None:
+    found = {page for page in _pages_in_the_code() if page}
+    assert len(found) > 30
+    for page in found:
+        name, _, section = page.partition("#")
+        assert section in pages[site / f"{name}.html"].ids, page
+        assert _docs.section(page).startswith("#"), page
 
 
 def test_formulas_need_no_script(pages: dict[Path, Page], site: Path) -> None:

@@ -23,6 +23,7 @@ from ._cli_options import (
     training_options,
     workers_of,
 )
+from ._docs import docs
 from ._errors import RunError, SkipwayError
 from ._visible import visible
 from .learn._commands import learn
@@ -65,6 +66,8 @@ class _Commands(click.Group):
             if ctx.params.get("show_traceback"):
                 traceback.print_exc()
             click.echo(f"skipway: {visible(str(error))}", err=True)
+            if error.more:
+                click.echo(error.more, err=True)
             ctx.exit(2)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
@@ -351,6 +354,7 @@ def report(run: Path, save: Path | None, as_json: bool) -> None:
 
 
 main.add_command(learn)
+main.add_command(docs)
 
 
 def _say_unwritten(error: OSError) -> None:

@@ -24,6 +24,8 @@ from .._results import Run
 from ._cells import Cell, Cells
 from ._work import run_shipped
 
+_PAGE = "cluster#on-slurm"  # of the docs
+
 _NOTE = ".submitted"
 
 
@@ -59,9 +61,15 @@ class Slurm:
         for name in ("at_once", "together"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise RunError(f"{name}={value!r} runs nothing; give a whole number, 1 or more.")
+                raise RunError(
+                    f"{name}={value!r} runs nothing; give a whole number, 1 or more.",
+                    page=_PAGE,
+                )
         if not isinstance(self.poll, (int, float)) or not self.poll > 0:
-            raise RunError(f"poll={self.poll!r} is no waiting time; give seconds above zero.")
+            raise RunError(
+                f"poll={self.poll!r} is no waiting time; give seconds above zero.",
+                page=_PAGE,
+            )
 
 
 @dataclass
@@ -118,7 +126,7 @@ def run_on_cluster(
             if running:
                 time.sleep(cluster.poll)
     if lost:
-        raise RunError(_early(lost, logs))
+        raise RunError(_early(lost, logs), page=_PAGE)
 
 
 def _parts(cells: Sequence[Cell], size: int) -> list[Sequence[Cell]]:
@@ -140,7 +148,8 @@ def _submitted(cluster: Slurm, tasks: Sequence[Task], logs: Path) -> Iterator[li
     except ImportError as error:
         raise RunError(
             "A Slurm cluster is reached through submitit, which is not installed: "
-            "pip install 'skipway[cluster]'."
+            "pip install 'skipway[cluster]'.",
+            page=_PAGE,
         ) from error
     try:
         executor = submitit.AutoExecutor(folder=logs / "%A", cluster="slurm")
@@ -154,7 +163,8 @@ def _submitted(cluster: Slurm, tasks: Sequence[Task], logs: Path) -> Iterator[li
     except (RuntimeError, ValueError, subprocess.CalledProcessError, OSError) as error:
         raise RunError(
             f"The cluster did not take the trainings: {error} Check that sbatch works here, and "
-            "the options."
+            "the options.",
+            page=_PAGE,
         ) from error
     note = logs.parent / _NOTE
     note.write_text("\n".join(names), encoding="utf-8")

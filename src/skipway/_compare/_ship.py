@@ -70,7 +70,8 @@ def _pickled(job: Job) -> bytes:
         raise CaseError(
             f"A case cannot be sent to another process ({type(error).__name__}: {error}). Make "
             "what it holds (an open file, a lock, a generator) inside its functions, or run with "
-            "workers=0."
+            "workers=0.",
+            page="compare#when-one-machine-is-too-small",
         ) from error
     finally:
         for module in carried:

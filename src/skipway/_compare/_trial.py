@@ -19,6 +19,8 @@ from ._split import split_train
 from ._summary import Role
 from ._work import Job
 
+_PAGE = "compare#comparing-did-it-help-by-how-much-how-sure"  # of the docs
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -52,7 +54,8 @@ def check_seeds(seeds: int) -> None:
     if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
         raise CaseError(
             f"seeds={seeds!r} compares nothing; give a whole number, 1 or more, 5 to learn "
-            "something."
+            "something.",
+            page=_PAGE,
         )
 
 
@@ -70,26 +73,33 @@ def check_arguments(
     if not isinstance(cases, Mapping):
         raise CaseError(
             f"compare was given a {type(cases).__name__}; give cases by name: "
-            '{"plain": case, "addition": other}.'
+            '{"plain": case, "addition": other}.',
+            page=_PAGE,
         )
     for name, case in cases.items():
         if not isinstance(case, Case):
             raise CaseError(
                 f"{name!r} is a {type(case).__name__}, not a Case; make one of it: "
-                "case.replace(model=...)."
+                "case.replace(model=...).",
+                page=_PAGE,
             )
     if not cases:
-        raise CaseError('There is nothing to compare; give cases by name: {"plain": case, ...}.')
+        raise CaseError(
+            'There is nothing to compare; give cases by name: {"plain": case, ...}.',
+            page=_PAGE,
+        )
     check_seeds(seeds)
     if rates is not None and not are_rates(rates):
         raise CaseError(
             f"learning_rates={rates!r} makes no sense; give factors above zero, (1.0,) for each "
-            "optimizer's own rate only."
+            "optimizer's own rate only.",
+            page=_PAGE,
         )
     if time_limit is not None and not 0 < time_limit < math.inf:
         raise CaseError(
             f"time_limit={time_limit!r} is no limit for a training; give seconds above zero, or "
-            "None."
+            "None.",
+            page=_PAGE,
         )
     check_comparable(cases)
 
@@ -156,7 +166,8 @@ def _common_kind(cases: Mapping[str, Case], models: Mapping[str, nn.Module]) -> 
         if other != kind:
             raise CaseError(
                 f"{name!r} would be judged by its {other} and {first!r} by its {kind}; give both "
-                "cases the same metric."
+                "cases the same metric.",
+                page=_PAGE,
             )
     return kind
 

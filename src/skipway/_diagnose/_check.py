@@ -96,7 +96,8 @@ def _check_finite(part: str, tensor: Tensor) -> None:
     raise BatchError(
         f"The {part} hold {plural(int(bad.sum()), 'value')} that {_is(bad)} {kind}, in "
         f"{plural(int(rows.sum()), 'sample')} of {len(rows)}; the first is sample {first}. Leave "
-        "these samples out or fill the gaps before training."
+        "these samples out or fill the gaps before training.",
+        page="stuck#non-finite",
     )
 
 

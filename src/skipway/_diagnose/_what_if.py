@@ -18,6 +18,8 @@ from .._trace._skips import Joint, read_joints, read_skips
 from ._facts import Facts
 from ._words import code, decades, plural
 
+_PAGE = "diagnosis#what-if"  # of the docs
+
 # The pass of a question is that of the diagnosis again; kernels may sum in another order.
 _SAME = 1e-4
 CHANGED = "The model is no longer what was diagnosed. Diagnose it again, then ask."
@@ -40,7 +42,7 @@ class Asker:
     def __call__(self, diagnosis: Diagnosis, skip: Any, cut: Any) -> WhatIf:
         """Answer `Diagnosis.what_if`."""
         if (skip is None) == (cut is None):
-            raise SkipwayError("Ask about one thing: give either skip= or cut=.")
+            raise SkipwayError("Ask about one thing: give either skip= or cut=.", page=_PAGE)
         if skip is not None:
             ends = [self._units(*pair) for pair in _pairs(skip)]
             names = [(first.name, last.name) for first, last in ends]
@@ -59,13 +61,15 @@ class Asker:
         if start.node not in carried(self.graph, (start.node, end.node)):
             raise SkipwayError(
                 f"`{first}` does not come before `{last}`, so no skip can lead from the one to the "
-                "other. Swap the two, or choose layers of which one feeds the other."
+                "other. Swap the two, or choose layers of which one feeds the other.",
+                page=_PAGE,
             )
         if shapes[0] != shapes[1]:
             raise SkipwayError(
                 f"The output of `{first}` {list(shapes[0])} cannot be added to that of `{last}` "
                 f"{list(shapes[1])}. Ask about two layers of the same shape"
-                f"{self._others(start)}."
+                f"{self._others(start)}.",
+                page=_PAGE,
             )
         return start, end
 
@@ -85,7 +89,8 @@ class Asker:
         except KeyError:
             names = ", ".join(code(unit.name) for unit in self.graph.units[:8])
             raise SkipwayError(
-                f"No layer is called {name!r}; the first ones are {names}."
+                f"No layer is called {name!r}; the first ones are {names}.",
+                page=_PAGE,
             ) from None
 
     def _skips(self, wanted: Sequence[tuple[str, str]]) -> list[tuple[Joint, SkipConnection]]:
@@ -95,7 +100,7 @@ class Asker:
             fitting = [each for each in every if (each[1].source, each[1].destination) == pair]
             kept = [each for each in fitting if each[0].skipped]
             if not kept:
-                raise SkipwayError(_no_such_skip(pair, every, bool(fitting)))
+                raise SkipwayError(_no_such_skip(pair, every, bool(fitting)), page=_PAGE)
             found += kept
         return found
 
@@ -104,7 +109,7 @@ class Asker:
     ) -> WhatIf:
         seen, facts = self.repeat(alteration)
         if not math.isclose(seen.loss, self.facts.loss, rel_tol=_SAME):
-            raise SkipwayError(CHANGED)
+            raise SkipwayError(CHANGED, page=_PAGE)
         lost = max(layer.decades_lost for layer in facts.layers)
         return WhatIf(
             question=question,
@@ -133,7 +138,8 @@ def _pairs(given: Any) -> list[tuple[str, str]]:
             return [pair for each in given for pair in _pairs(each)]
     raise SkipwayError(
         f"{given!r} names no skip. Give a pair of layer names, (from, to), or several such pairs, "
-        "or a skip of a plan or of a diagnosis."
+        "or a skip of a plan or of a diagnosis.",
+        page=_PAGE,
     )
 
 

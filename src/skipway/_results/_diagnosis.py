@@ -175,7 +175,8 @@ class Diagnosis(Drawn):
         if self.ask is None:
             raise SkipwayError(
                 "This diagnosis holds no model: it was copied or read from a file. Diagnose the "
-                "model again, then ask."
+                "model again, then ask.",
+                page="diagnosis#what-if",
             )
         return self.ask(self, skip, cut)
 

@@ -7,7 +7,7 @@ import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from .._errors import RewireError
+from .._errors import RewireError, more
 from ._result import Drawn, Result
 
 if TYPE_CHECKING:  # a saved result is read and drawn without torch
@@ -189,7 +189,8 @@ class Rewiring(Drawn):
         wanted = {n: p for n, p in self._got().named_parameters() if p.requires_grad}
         missing = [name for name, parameter in wanted.items() if id(parameter) not in held]
         if missing:
-            warnings.warn(_not_held(missing, len(wanted), self._new_names()), stacklevel=2)
+            words = _not_held(missing, len(wanted), self._new_names())
+            warnings.warn(f"{words}\n{more('rewire#the-optimizer')}", stacklevel=2)
         return not missing
 
     def _got(self) -> nn.Module:

@@ -22,6 +22,8 @@ from ._sums._residual_sums import ResidualSums, names_of
 from ._sums._streaming import STREAMED, Streaming
 from ._verb import check, rewiring_of
 
+_PAGE = "skips#another-rule-in-one-line"  # of the docs
+
 
 def reconnect(
     model: nn.Module,
@@ -92,7 +94,7 @@ def reconnect(
         result, pages, undo = way.change(model, inputs)
         left = {**sums.left, **way.left}
         if not way.joints():
-            raise RewireError(_nothing(model, graph, left))
+            raise RewireError(_nothing(model, graph, left), page=_PAGE)
         _check_result(model, result, inputs, way)
     made = _plan(graph, way.joints(), rule, preserve, _reason(graph, way, left))
     return rewiring_of(model, graph, made, result, pages, undo)
@@ -102,12 +104,14 @@ def _of_plan(plan: Plan, rule: Any) -> tuple[str | skipway.nn.Rule | None, bool]
     if not isinstance(plan, Plan):
         raise RewireError(
             f"plan is a {type(plan).__name__}, not a Plan: give rewiring.plan, or read a saved one "
-            "with skipway.read(path)."
+            "with skipway.read(path).",
+            page="skips#a-part-of-the-skips-and-another-instance",
         )
     if plan.how != "reconnect":
         raise RewireError(
             f"The plan adds skips by {plan.how}; it is for skipway.rewire(model, inputs, "
-            "plan=plan). reconnect changes those that are there."
+            "plan=plan). reconnect changes those that are there.",
+            page="skips#a-part-of-the-skips-and-another-instance",
         )
     if isinstance(rule, skipway.nn.Rule):
         return rule, plan.preserve
@@ -129,7 +133,8 @@ def _way(
         return Streaming(graph, sites, joints, rule)
     raise RewireError(
         f"There is no rule {rule!r}; give one of {', '.join([*LOCAL, *STREAMED])}, a "
-        "skipway.nn.Rule, or None to cut the skips."
+        "skipway.nn.Rule, or None to cut the skips.",
+        page=_PAGE,
     )
 
 
@@ -196,7 +201,7 @@ def _check_result(
 ) -> None:
     try:
         if way.keeps and not same_outputs(model, result, inputs):
-            raise RewireError(way.trouble)
+            raise RewireError(way.trouble, page=_PAGE)
         if not way.keeps:
             with untouched(result), torch.no_grad():
                 call(result, inputs)
@@ -205,8 +210,9 @@ def _check_result(
     except Exception as error:  # whatever the user's code raises on what a rule returns
         raised = f"raised {type(error).__name__}: {error}."
         if isinstance(way, Streaming):
-            raise RewireError(f"{way.trouble} It {raised}") from error
+            raise RewireError(f"{way.trouble} It {raised}", page=_PAGE) from error
         raise RewireError(
             f"Under the new rule the network {raised} Leave the skips at that place out of the "
-            "plan, or take another rule."
+            "plan, or take another rule.",
+            page=_PAGE,
         ) from error

@@ -38,7 +38,8 @@ def skips(model: nn.Module, inputs: Any) -> Skips:
     if not isinstance(model, nn.Module):
         raise RewireError(
             f"skips was given a {type(model).__name__}, not a torch.nn.Module; for a Case use "
-            "skips(case.model(), case.batch()[0])."
+            "skips(case.model(), case.batch()[0]).",
+            page="skips#which-are-there",
         )
     graph = observe(model, inputs)
     return Skips(type(model).__name__, len(graph.units), read_skips(graph))

@@ -26,6 +26,8 @@ from ._stacked_rnn import is_inner, stacked_rnns
 from ._where._placing import place
 from ._where._plan import make_plan, with_gates, with_scale
 
+_PAGE = "rewire#plan-is-data"  # of the docs
+
 # A sum that makes the signal this many times larger than the plain network's overflows sooner or
 # later: then the branches are scaled down.
 _GROWTH = 10.0
@@ -117,7 +119,8 @@ def check(model: nn.Module, verb: str) -> None:
     if hasattr(model, "_orig_mod"):
         raise RewireError(
             f"The model is compiled already. {verb.capitalize()} the model itself and compile the "
-            f"result: torch.compile({verb}(net, inputs).model)."
+            f"result: torch.compile({verb}(net, inputs).model).",
+            page="training-setups#torchcompile",
         )
 
 
@@ -125,12 +128,14 @@ def _check_guides(diagnosis: Diagnosis | None, plan: Plan | None) -> None:
     if plan is not None and not isinstance(plan, Plan):
         raise RewireError(
             f"plan is a {type(plan).__name__}, not a Plan: give rewiring.plan, or read a saved one "
-            "with skipway.read(path)."
+            "with skipway.read(path).",
+            page=_PAGE,
         )
     if plan is not None and plan.how == "reconnect":
         raise RewireError(
             "The plan gives skips that are there another rule; it is for skipway.reconnect(model, "
-            "inputs, plan=plan). rewire adds skips."
+            "inputs, plan=plan). rewire adds skips.",
+            page=_PAGE,
         )
     if diagnosis is not None and not isinstance(diagnosis, Diagnosis):
         raise RewireError(
@@ -143,7 +148,10 @@ def _applied(
     model: nn.Module, inputs: Any, graph: Graph, plan: Plan, readings: Readings | None = None
 ) -> Applied:
     if not plan.skips:
-        raise RewireError("The plan holds no skip; rewire without plan= to have one made.")
+        raise RewireError(
+            "The plan holds no skip; rewire without plan= to have one made.",
+            page=_PAGE,
+        )
     inner = [skip for skip in plan.skips if is_inner(skip)]
     dense = [skip for skip in plan.skips if skip.merge == "dense"]
     rest = [skip for skip in plan.skips if skip.merge != "dense" and not is_inner(skip)]
@@ -175,7 +183,8 @@ def _largest(model: nn.Module, inputs: Any, graph: Graph) -> float:
             names = ", ".join(f"`{unit.name}`" for unit in graph.units[:4])
             raise RewireError(
                 f"With its skips the network ({names} ...) does not run: {error} Leave the skips "
-                "at that place out of the plan, or write them by hand."
+                "at that place out of the plan, or write them by hand.",
+                page=_PAGE,
             ) from error
     largest = torch.stack(sizes).nan_to_num(math.inf, math.inf).max()
     return float(largest)

@@ -23,7 +23,8 @@ def differentiate(model: nn.Module, loss: Tensor) -> dict[str, Tensor | None]:
         if "checkpoint" in str(error).lower():
             raise ModelError(
                 "The model uses torch.utils.checkpoint in its reentrant form, whose gradients "
-                "cannot be read layer by layer. Give checkpoint(..., use_reentrant=False)."
+                "cannot be read layer by layer. Give checkpoint(..., use_reentrant=False).",
+                page="training-setups#activation-checkpointing",
             ) from error
         raise LossError(
             f"The loss cannot be differentiated: {reason} Check that loss.backward() works."

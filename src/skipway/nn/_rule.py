@@ -70,6 +70,7 @@ def same_shape(x: Tensor, layer: int, y: Tensor) -> Tensor:
     if x.shape != y.shape:
         raise SkipError(
             f"Block {layer} returns the shape {tuple(y.shape)}, and the stream it joins has "
-            f"{tuple(x.shape)}. Blocks of a stack keep the shape; change it between two stacks."
+            f"{tuple(x.shape)}. Blocks of a stack keep the shape; change it between two stacks.",
+            page="building-blocks#stack-one-rule-for-many",
         )
     return y

@@ -13,6 +13,8 @@ from ._rule import Rule
 from ._rules import Dense, DenseFormer, Fixup, HyperConnections, Residual, Reversible
 from ._rules._replay import replayed
 
+_PAGE = "building-blocks#stack-one-rule-for-many"  # of the docs
+
 _NAMED: dict[str, Callable[[], Rule]] = {
     "residual": Residual,
     "fixup": Fixup,
@@ -76,20 +78,30 @@ class Stack(nn.Module):
         if not isinstance(y, Tensor):
             raise SkipError(
                 f"Block {layer} ({type(self.blocks[layer]).__name__}) returns a "
-                f"{type(y).__name__}, not a tensor. Wrap it in a module that returns the tensor."
+                f"{type(y).__name__}, not a tensor. Wrap it in a module that returns the tensor.",
+                page=_PAGE,
             )
         return y
 
 
 def _checked(blocks: Iterable[nn.Module]) -> list[nn.Module]:
     if not isinstance(blocks, Iterable):
-        raise SkipError(f"A stack takes a list of blocks, not one {type(blocks).__name__}.")
+        raise SkipError(
+            f"A stack takes a list of blocks, not one {type(blocks).__name__}.",
+            page=_PAGE,
+        )
     blocks = list(blocks)
     if not blocks:
-        raise SkipError("A stack needs one or more blocks, and there are none.")
+        raise SkipError(
+            "A stack needs one or more blocks, and there are none.",
+            page=_PAGE,
+        )
     for layer, block in enumerate(blocks):
         if not isinstance(block, nn.Module):
-            raise SkipError(f"Block {layer} is to be a module, and {block!r} is none.")
+            raise SkipError(
+                f"Block {layer} is to be a module, and {block!r} is none.",
+                page=_PAGE,
+            )
     return blocks
 
 
@@ -98,16 +110,24 @@ def _rule_of(rule: Rule | str) -> Rule:
         if rule not in _NAMED:
             raise SkipError(
                 f"There is no rule {rule!r} that needs nothing; these are {', '.join(_NAMED)}. "
-                "Others take arguments: rule=skipway.nn.DeepNorm(64)."
+                "Others take arguments: rule=skipway.nn.DeepNorm(64).",
+                page=_PAGE,
             )
         return _NAMED[rule]()
     if isinstance(rule, type) and issubclass(rule, Rule):
-        raise SkipError(f"{rule.__name__} is the class; give a rule: rule={rule.__name__}(...).")
+        raise SkipError(
+            f"{rule.__name__} is the class; give a rule: rule={rule.__name__}(...).",
+            page=_PAGE,
+        )
     if not isinstance(rule, Rule):
-        raise SkipError(f"A rule is a skipway.nn.Rule or the name of one, not {rule!r}.")
+        raise SkipError(
+            f"A rule is a skipway.nn.Rule or the name of one, not {rule!r}.",
+            page=_PAGE,
+        )
     if rule.depth:
         raise SkipError(
             f"This {type(rule).__name__} already serves a stack of {rule.depth} blocks. Its "
-            "parameters belong to those; make a new one for each stack."
+            "parameters belong to those; make a new one for each stack.",
+            page=_PAGE,
         )
     return rule

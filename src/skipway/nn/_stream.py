@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from .._errors import SkipError
 from ._rule import Rule
 
+_PAGE = "skips#rules-with-several-streams"  # of the docs
+
 
 class Streams:
     """One rule over `depth` sums of a network, wherever they are written.
@@ -51,14 +53,21 @@ class Streams:
 
     def __init__(self, rule: Rule, depth: int) -> None:
         if not isinstance(rule, Rule):
-            raise SkipError(f"A rule is a skipway.nn.Rule, not {rule!r}.")
+            raise SkipError(
+                f"A rule is a skipway.nn.Rule, not {rule!r}.",
+                page=_PAGE,
+            )
         if rule.depth:
             raise SkipError(
                 f"This {type(rule).__name__} already serves a stack of {rule.depth} blocks. Its "
-                "parameters belong to those; make a new one for each stack."
+                "parameters belong to those; make a new one for each stack.",
+                page=_PAGE,
             )
         if depth < 1:
-            raise SkipError(f"There is to be one sum or more, not {depth}.")
+            raise SkipError(
+                f"There is to be one sum or more, not {depth}.",
+                page=_PAGE,
+            )
         self.rule, self.depth, self.taken = rule, depth, 0
         rule.depth = depth
         rule.prepare(nn.ModuleList(nn.Identity() for _ in range(depth)))
@@ -72,7 +81,8 @@ class Streams:
         if not 1 <= joins <= self.depth - self.taken:
             raise SkipError(
                 f"{self.taken} of {self.depth} sums have their block, and the next one wants "
-                f"{joins}. Give Streams the number of sums that all blocks have together."
+                f"{joins}. Give Streams the number of sums that all blocks have together.",
+                page=_PAGE,
             )
         part = StreamPart(self.rule, self.taken, joins)
         self.taken += joins

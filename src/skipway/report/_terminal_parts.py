@@ -68,6 +68,9 @@ def findings(diagnosis: Data) -> RenderableType:
         words = [(label, finding[key]) for label, key in (*labels, ("How sure", "sure"))]
         body = pairs((label, said) for label, said in words if said)
         parts += [head, Padding(body, (0, 0, 1, 3))]
+    if diagnosis["findings"]:
+        page = f"stuck#{diagnosis['findings'][0]['cause']}"
+        parts.append(Text(f"More: skipway docs {page}", STYLES["quiet"]))
     if diagnosis["absent"]:
         absent = f"Looked for and not found: {', '.join(diagnosis['absent'])}."
         parts.append(prose(absent, style=STYLES["quiet"]))

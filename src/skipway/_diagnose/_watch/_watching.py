@@ -172,7 +172,7 @@ class Watch:
         if self._notify is not None:
             self._notify(words)
         else:
-            warn(words)
+            warn(words, page="watch#what-it-says-and-when")
 
 
 @contextmanager

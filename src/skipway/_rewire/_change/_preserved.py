@@ -22,7 +22,8 @@ def check_preserved(model: nn.Module, rewired: nn.Module, inputs: Any) -> None:
         raise RewireError(
             "With its skips closed the network does not compute what it did: a tensor that is "
             "tapped holds NaN or infinite numbers, and zero times these is not zero. Leave the "
-            "skips that start there out of the plan."
+            "skips that start there out of the plan.",
+            page="rewire#a-network-that-is-trained-already",
         )
 
 

@@ -113,4 +113,6 @@ class StreamSum(Change):
         self, result: nn.Module, modules: Sequence[nn.Module], names: Sequence[str], reason: str
     ) -> Hooks:
         """Hooks see modules; a sum is none."""
-        raise RewireError(f"{reason}, and hooks do not see a sum")
+        raise RewireError(
+            f"{reason}, and hooks do not see a sum", page="skips#rules-with-several-streams"
+        )

@@ -56,7 +56,10 @@ class ResidualSums:
         """
         wanted = [(skip.source, skip.destination, skip.module) for skip in plan.skips]
         if not wanted:
-            raise RewireError("The plan holds no skip; reconnect without plan= to have one made.")
+            raise RewireError(
+                "The plan holds no skip; reconnect without plan= to have one made.",
+                page="skips#a-part-of-the-skips-and-another-instance",
+            )
         names = names_of(self.graph)
         kept = []
         for joint in self.joints:
@@ -68,7 +71,8 @@ class ResidualSums:
             raise RewireError(
                 f"There is no skip from `{source}` to `{destination}` in "
                 f"`{module or 'the model'}` of this network; "
-                "skipway.skips(model, inputs) lists those it has."
+                "skipway.skips(model, inputs) lists those it has.",
+                page="skips#a-part-of-the-skips-and-another-instance",
             )
         self.joints, self.left = kept, {}
 

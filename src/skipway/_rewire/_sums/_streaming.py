@@ -118,10 +118,11 @@ class Streaming:
             same = same_outputs(model, probe, inputs)
         except Exception as error:  # what code between the blocks raises on a state
             raise RewireError(
-                f"{self.trouble} It raised {type(error).__name__}: {error}"
+                f"{self.trouble} It raised {type(error).__name__}: {error}",
+                page="skips#rules-with-several-streams",
             ) from error
         if not same:
-            raise RewireError(self.trouble)
+            raise RewireError(self.trouble, page="skips#rules-with-several-streams")
 
     @property
     def trouble(self) -> str:

@@ -10,6 +10,8 @@ from ..._trace import Graph, Unit
 from ._places import Place, callers, common_scope, input_of, outermost
 from ._shortcuts import Ends, ends, fuse_of, shortcut_of
 
+_PAGE = "rewire#plan-is-data"  # of the docs
+
 
 @dataclass(frozen=True)
 class Placed:
@@ -41,7 +43,8 @@ def place(graph: Graph, skip: PlannedSkip) -> Placed:
     if first.node >= last.node:
         raise RewireError(
             f"`{skip.source}` does not come before `{skip.destination}` in this network, so its "
-            "output cannot join there. Swap the two in the plan, or leave this skip out."
+            "output cannot join there. Swap the two in the plan, or leave this skip out.",
+            page=_PAGE,
         )
     source, destination = _ends_in_sight(graph, skip, first, last)
     if source is None or destination is None:
@@ -49,12 +52,14 @@ def place(graph: Graph, skip: PlannedSkip) -> Placed:
         raise RewireError(
             f"The output of `{missing}` cannot be handed on: it is no single tensor of features, "
             "or it comes out of a block that holds the rest of the network as well. Choose "
-            "another layer in the plan."
+            "another layer in the plan.",
+            page=_PAGE,
         )
     if source.node >= destination.node:
         raise RewireError(
             f"The output of `{skip.source}` is there only after that of `{skip.destination}`: the "
-            "block that holds the one ends later. Choose other ends in the plan."
+            "block that holds the one ends later. Choose other ends in the plan.",
+            page=_PAGE,
         )
     if is_final(graph, destination):
         raise RewireError(
@@ -110,7 +115,8 @@ def unit_of(graph: Graph, name: str) -> Unit:
         raise RewireError(
             f"The plan names a layer `{name}` that this network does not have; its weight layers "
             f"are {names}{' ...' if len(graph.units) > 8 else ''}. Apply the plan to the network "
-            "it was made for, or make a new one."
+            "it was made for, or make a new one.",
+            page=_PAGE,
         ) from None
 
 
@@ -132,7 +138,8 @@ def _fitting(graph: Graph, skip: PlannedSkip, source: Place, destination: Place)
         raise RewireError(
             f"The plan expects {list(planned[0])} at `{skip.source}` and {list(planned[1])} at "
             f"`{skip.destination}`, for each sample; here they are {list(shapes[0][1:])} and "
-            f"{list(shapes[1][1:])}. Make a new plan for this network."
+            f"{list(shapes[1][1:])}. Make a new plan for this network.",
+            page=_PAGE,
         )
     if skip.shortcut != shortcut and skip.shortcut not in _allowed(between, skip.merge):
         raise RewireError(

@@ -120,7 +120,8 @@ class Outputs:
             "No layer of the model was seen to run: it was compiled and has run before, and hooks "
             "that come after that never fire. Enter skipway.watch before the first call of the "
             "compiled model (torch._dynamo.reset() makes it the first again), or give outputs=0 "
-            "to watch the weights and their gradients alone."
+            "to watch the weights and their gradients alone.",
+            page="training-setups#torchcompile",
         )
 
     def remove(self) -> None:

@@ -190,7 +190,8 @@ class Turn:
                 raise LossError(
                     f"The gradient that begins at the loss is {factor:g}, not 1. If that is a "
                     "GradScaler, give it: watch(..., scaler=scaler). If the loss is multiplied, "
-                    "hand in what backward() is called on."
+                    "hand in what backward() is called on.",
+                    page="training-setups#mixed-precision",
                 )
             total += factor * float(each.value)
         return total
