@@ -8,8 +8,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import click
-
 from ._errors import SkipwayError
 
 _INSTALLED = Path(__file__).parent / "docs"
@@ -18,20 +16,15 @@ _HEADING = re.compile(r"^(#{1,3}) (.+)$", re.MULTILINE)
 _CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
-@click.command()
-@click.argument("page", default="", metavar="[PAGE[#SECTION]]")
-def docs(page: str) -> None:
-    """Read a page of the documentation here, or list them.
-
-    The errors name pages: `skipway docs rewire#the-optimizer`.
-    """
+def show(page: str) -> None:
+    """Print a page, one section of it (`"rewire#the-optimizer"`), or with `""` what there is."""
+    if not page:
+        for name, heading in titles().items():
+            print(f"{name:16}  {heading}")
+        return
     from rich.console import Console
     from rich.markdown import Markdown
 
-    if not page:
-        for name, heading in titles().items():
-            click.echo(f"{name:16}  {heading}")
-        return
     console = Console()
     console.print(Markdown(section(page)), width=min(100, console.width))
 

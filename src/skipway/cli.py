@@ -23,7 +23,6 @@ from ._cli_options import (
     training_options,
     workers_of,
 )
-from ._docs import docs
 from ._errors import RunError, SkipwayError
 from ._visible import visible
 from .learn._commands import learn
@@ -354,7 +353,18 @@ def report(run: Path, save: Path | None, as_json: bool) -> None:
 
 
 main.add_command(learn)
-main.add_command(docs)
+
+
+@main.command()
+@click.argument("page", default="", metavar="[PAGE[#SECTION]]")
+def docs(page: str) -> None:
+    """Read a page of the documentation here, or list them.
+
+    The errors name pages: `skipway docs rewire#the-optimizer`.
+    """
+    from ._docs import show
+
+    show(page)
 
 
 def _say_unwritten(error: OSError) -> None:
