@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import re
 import shutil
@@ -294,6 +295,32 @@ def test_the_map_is_a_table_too_and_its_findings_are_links(visit):
     assert cells[4] == ["hidden.3", first, lowest, "400", lowest]
     driver.find_element("css selector", "#steps dd a").click()
     assert driver.current_url.endswith("#finding-2")
+
+
+# ---------------------------------------------------------------- in a notebook's frame
+
+
+def test_in_the_frame_of_a_notebook_links_stay_in_the_page(browser, tmp_path):
+    shown = html.escape(report.page(samples.cure(50).to_dict()), quote=True)
+    place = tmp_path / "notebook.html"
+    frame = f'<iframe srcdoc="{shown}" width="1000" height="720"></iframe>'
+    place.write_text(f"<!doctype html><title>notebook</title>{frame}", encoding="utf-8")
+    browser.get(place.as_uri())
+    browser.switch_to.frame(0)
+    try:
+        browser.find_element("css selector", ".mast a[href='#findings']").click()
+        title, top = browser.execute_script("""
+            return [document.title, document.getElementById("findings").getBoundingClientRect().top]
+        """)
+        assert title.endswith("skipway report")
+        assert abs(top) < 400
+        browser.find_element("css selector", ".flag").click()
+        assert browser.execute_script("return document.activeElement.id") == "finding-3"
+        boxes = browser.execute_script("""
+            return [...document.querySelectorAll('.lane1 use')].map(use => use.getBBox().width)""")
+        assert max(boxes) > 15  # what is drawn by reference is found in the frame as well
+    finally:
+        browser.switch_to.default_content()
 
 
 # ---------------------------------------------------------------- on paper

@@ -133,6 +133,17 @@
     });
   }
 
+  // In the frame of a notebook a link to a part of this page would load the notebook itself.
+  document.addEventListener("click", event => {
+    const link = event.target.closest('a[href^="#"]');
+    const goal = link && document.getElementById(link.getAttribute("href").slice(1));
+    if (!goal || location.protocol !== "about:") return;
+    event.preventDefault();
+    goal.scrollIntoView();
+    goal.tabIndex = -1;
+    goal.focus({ preventScroll: true });
+  });
+
   const code = button => [...button.closest("div").querySelectorAll(".l")].map(line => line.textContent).join("\n") + "\n";
   document.querySelectorAll("[data-copy], [data-copy-code]").forEach(button => {
     const label = button.textContent;
