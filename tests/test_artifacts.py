@@ -125,3 +125,15 @@ def test_the_table_of_a_cell_has_the_numbers() -> None:
     hidden = sum(int(found) for found in re.findall(r"⋮ (\d+) layer", " ".join(found)))
     shown = len([name for name in found if not name.startswith("⋮") and name != "Layer"])
     assert hidden + shown == 52
+
+
+def test_a_cell_says_what_its_signs_and_colours_mean() -> None:
+    data = watched([[0.5, 1e-5, 0.0]] * 20).to_dict()
+    said = Reader(report.figure(data)).words
+    for words in ("● arrives", "◐ fading", "○ dying", "■ 10⁻⁶ to 10⁻⁴", "■ nothing moves"):
+        assert words in said
+    assert "^" not in said
+    assert "10⁻" in Reader(report.figure(samples.diagnosis(50).to_dict())).words
+    healthy = Reader(report.figure(samples.residual(3).to_dict())).words
+    assert "● arrives" in healthy
+    assert "dying" not in healthy

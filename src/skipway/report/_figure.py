@@ -22,13 +22,14 @@ from . import (
     _table,
     _verdict,
 )
-from ._figure_spine import DYING, FINE, LOST, QUIET, network
+from ._figure_spine import COLOURS, DYING, FINE, LOST, QUIET, network
 from ._rows import Side
 from ._source import HOWS
-from ._values import Data, claim_of, shape
+from ._values import STATES, Data, claim_of, shape
 from ._words import markup
 
 _ROLES = {"before": LOST, "after": FINE, "control": "inherit"}
+_GLYPHS = {"fine": "●", "watch": "◐", "dying": "○", "lost": "×"}
 _BOX = "font:14px/1.5 system-ui,sans-serif;max-width:900px"
 
 
@@ -76,12 +77,30 @@ def _diagnosis(diagnosis: Data) -> list[Markup]:
     made = _heat.heat(diagnosis)
     if made is not None:
         parts.append(_heat_picture.picture(made, _paint, links=False))
+        bands = [("■", _paint(role), opacity, words) for _, role, opacity, _, words in _heat.BANDS]
+        parts.append(_key(reversed(bands)))
         parts.append(_numbers(*_figure_numbers.steps(made)))
     return [*parts, _findings(diagnosis)]
 
 
 def _network(sides: Sequence[Side]) -> list[Markup]:
-    return [network(sides), _numbers(*_figure_numbers.layers(sides))]
+    seen = {layer["state"] for side in sides for layer in side.diagnosis["layers"]}
+    signs = [
+        (_GLYPHS[role], COLOURS[role], 1.0, words)
+        for state, (role, words) in STATES.items()
+        if state in seen
+    ]
+    return [network(sides), _key(signs), _numbers(*_figure_numbers.layers(sides))]
+
+
+def _key(signs: Iterable[tuple[str, str, float, str]]) -> Markup:
+    """Say in one line what colours and signs mean."""
+    parts = [
+        _tag("span", [_tag("span", sign, style=f"color:{colour};opacity:{opacity}"), f" {words}"],
+             style="white-space:nowrap;margin-right:16px")
+        for sign, colour, opacity, words in signs
+    ]  # fmt: skip
+    return _tag("div", [Markup(" ").join(parts)], style="font-size:12px;margin:2px 0 8px")
 
 
 def _numbers(title: str, table: _figure_numbers.Table) -> Markup:
@@ -194,7 +213,9 @@ def _rows(head: Sequence[str], rows: Iterable[Sequence[Any]], *, left: int) -> M
     sides = [line + f"text-align:{'left' if at < left else 'right'}" for at in range(len(head))]
     first = _tag("tr", _cells("th", head, sides))
     body = [_tag("tr", _cells("td", row, sides)) for row in rows]
-    style = "border-collapse:collapse;margin:10px 0;font-variant-numeric:tabular-nums"
+    # What a table takes over from around it depends on the notebook, unless it is said.
+    style = "border-collapse:collapse;margin:10px 0;font:inherit;color:inherit;"
+    style += "font-variant-numeric:tabular-nums"
     return _tag("table", [first, *body] if any(head) else body, style=style)
 
 

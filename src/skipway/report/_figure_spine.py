@@ -12,7 +12,7 @@ from ._cells import Cell, FoldCell, FoldRow, Row
 from ._rows import Side
 
 FINE, WATCH, DYING, LOST, QUIET = "#3b87cc", "#7d8895", "#d07a1d", "#c4502a", "#7d8895"
-_COLOURS = {"fine": FINE, "watch": WATCH, "dying": DYING, "lost": LOST}
+COLOURS = {"fine": FINE, "watch": WATCH, "dying": DYING, "lost": LOST}
 _INK = 'fill="none" stroke="currentColor"'
 # What the page's style sheet says of each class, as attributes.
 _LOOKS = {
@@ -29,6 +29,8 @@ _LOOKS = {
     "al": 'fill="currentColor" font-size="9.5"',
 }
 _CLASS = re.compile('class="([^"]*)"')
+_RAISED = re.compile("<sup>(.*?)</sup>")
+_SUPERSCRIPT = str.maketrans("−0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _WIDTH, _NUMBER = 880, 66
 
 
@@ -72,7 +74,8 @@ def _network_head(made: _spine.Spine, bar: float) -> Markup:
 
 
 def _power(label: object) -> str:
-    return str(label).replace("<sup>", "^").replace("</sup>", "")
+    """Return a tick of the page as plain text: a raised exponent stays raised."""
+    return _RAISED.sub(lambda found: found.group(1).translate(_SUPERSCRIPT), str(label))
 
 
 def _side_cells(
@@ -109,7 +112,7 @@ def _side_cells(
 def _bar(x: float, y: float, width: float, height: int, state: str) -> Markup:
     return Markup(
         f'<rect x="{x:.1f}" y="{y:g}" width="{width:.1f}" height="{height}" '
-        f'fill="{_COLOURS[state]}"/>'
+        f'fill="{COLOURS[state]}"/>'
     )
 
 
