@@ -13,7 +13,7 @@ from torch import nn
 from skipway import Case, Comparison
 from skipway.nn import Skip
 
-SEEDS = 5
+SEEDS = 15
 DEPTH = 36
 WIDTH = 48
 SPANS = (1, 2, 3, 4, 6)
