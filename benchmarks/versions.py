@@ -2,10 +2,12 @@
 
     python benchmarks/versions.py                  every row below, in environments of their own
     python benchmarks/versions.py 3.12-newest      one of them again
+    python benchmarks/versions.py --keep           leave the environments, to look into one
     python benchmarks/versions.py --table          only write docs/versions.md from the results
 
 For each row: the package is compiled, the wheel is installed into a new environment with the torch
-of that row, and a part of the test suite runs there that touches every module's work. A Python that
+of that row, the main job is done once, small, and a part of the test suite runs that touches every
+module's work. A Python that
 this machine lacks is left out and said to be; 3.14 is tried in WebAssembly where node and npm are
 there and no `python3.14` is: without torch, which does not exist there.
 
@@ -21,6 +23,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -34,10 +37,9 @@ PAGE = ROOT / "docs" / "versions.md"
 
 # What touches every package's work and needs no other framework, browser or cluster.
 PART = (
-    "cli", "diagnose_batches", "diagnose_structures", "imports", "learn", "models_densenet",
-    "models_resnet", "models_unet", "models_weights", "nn", "nn_formulas", "nn_options",
-    "reconnect", "results", "rewire", "rewire_source", "rewire_traps", "security", "skips", "trace",
-    "watch", "what_if",
+    "diagnose_batches", "imports", "models_densenet", "models_unet", "nn", "nn_formulas",
+    "nn_options", "nn_reversible", "reconnect_random", "results", "rewire", "rewire_source",
+    "rewire_traps", "saved", "security", "trace", "watch", "what_if",
 )  # fmt: skip
 TESTERS = ("hypothesis>=6.100", "packaging>=24.2", "pytest>=8", "pytest-timeout>=2.3")
 NEWEST = "newest"
@@ -55,6 +57,7 @@ class Row:
     python: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     compiled: bool = False
+    cures: bool = False
     tests: dict[str, int] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
     note: str = ""
@@ -66,9 +69,11 @@ def main(words: Sequence[str]) -> None:
         WORK.mkdir(parents=True, exist_ok=True)
         for python, which in ROWS:
             name = f"{python}-{which}"
-            if not words or name in words:
+            if name in words or not set(words) - {"--keep"}:
                 print(f"{name} ...", flush=True)
                 keep(tried(name, python, which))
+                if "--keep" not in words:
+                    shutil.rmtree(WORK / name, ignore_errors=True)
     write_table()
 
 
@@ -97,22 +102,27 @@ def interpreter(version: str) -> str | None:
 
 
 def on_python(row: Row, python: str, which: str) -> None:
+    said = run(python, "-c", "import platform; print(platform.python_version())")
+    row.python = said.stdout.strip()
+    row.compiled = compiles(python)
     place = WORK / row.name
-    shutil.rmtree(place, ignore_errors=True)
-    try:
-        said = run(python, "-c", "import platform; print(platform.python_version())")
-        row.python = said.stdout.strip()
-        row.compiled = compiles(python)
-        run(python, "-m", "venv", str(place))
-        own = str(place / "bin" / "python")
-        done = run(own, "-m", "pip", "install", "--quiet", *TESTERS, *pins(which), wheel())
-        if done.returncode:
-            row.note = f"not installed: {last_line(done.stderr)}"
-            return
-        row.versions = versions_in(own)
-        test(row, own)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
+    own = str(place / "bin" / "python")
+    run(python, "-m", "venv", str(place))
+    done = run(own, "-m", "pip", "install", "--quiet", *TESTERS, *pins(which), wheel())
+    if done.returncode:
+        row.note = f"not installed: {last_line(done.stderr)}"
+        return
+    row.versions = versions_in(own)
+    row.cures = cures(own)
+    test(row, own)
+
+
+def cures(python: str) -> bool:
+    """Do the main job, small: the command, worker processes, the report."""
+    words = ("cure", "plain-mlp", "--seeds", "2", "--epochs", "3", "--no-controls")
+    with tempfile.TemporaryDirectory() as folder:
+        run(python, "-m", "skipway", *words, "--folder", folder, PYTHONPATH="")
+        return (Path(folder) / "report.html").exists()
 
 
 def compiles(python: str) -> bool:
@@ -220,8 +230,8 @@ def keep(row: Row) -> None:
 def write_table() -> None:
     known = json.loads(RESULTS.read_text(encoding="utf-8"))
     lines = [
-        "| Python | torch | numpy | the package compiles | tests | |",
-        "|---|---|---|---|---|---|",
+        "| Python | torch | numpy | the package compiles | `skipway cure` | tests | |",
+        "|---|---|---|---|---|---|---|",
         *(line_of(row) for row in known["rows"].values()),
         "",
         f"On {known['machine']}. A test counts as skipped where the machine lacks what it needs.",
@@ -242,7 +252,8 @@ def line_of(row: dict[str, Any]) -> str:
     which = "the oldest of everything" if row["name"].endswith(OLDEST) else ""
     cells = (
         python, versions.get("torch", "–"), versions.get("numpy", "–"),
-        "yes" if row["compiled"] else "–", counts, row["note"] or which,
+        "yes" if row["compiled"] else "–", "yes" if row["cures"] else "–", counts,
+        row["note"] or which,
     )  # fmt: skip
     return f"| {' | '.join(cells)} |"
 

@@ -32,6 +32,13 @@ FENCE = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 NUMBER = re.compile(r"[-−+±]?\d[\d,.]*(?:e[-+]?\d+)?(?: × 10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?")
+TOOLS = {  # what a reader starts by its name, here of this very Python
+    # Its other commands import whatever network libraries there are.
+    "accelerate launch": "-m accelerate.commands.launch",
+    "python": "",
+    "skipway": "-m skipway",
+    "torchrun": "-m torch.distributed.run",
+}
 MARK, COMMAND = "\x1e", "\x1f"
 # Frameworks import torchvision where there is one, also beside a torch that it was not built for.
 PRELUDE = f"""import importlib.util, sys
@@ -110,8 +117,10 @@ def run(text: str, folder: Path, warnings: str = "error") -> dict[int, str]:
     path, tools = folder / "page.py", folder / ".bin"
     path.write_text(text, encoding="utf-8")
     tools.mkdir(exist_ok=True)
-    for name, words in (("skipway", "-m skipway"), ("python", "")):
-        (tools / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
+    for command, words in TOOLS.items():
+        name, _, verb = command.partition(" ")
+        text = f'{"shift; " if verb else ""}exec "{sys.executable}" {words} "$@"'
+        (tools / name).write_text(f"#!/bin/sh\n{text}\n")
         (tools / name).chmod(0o755)
     environment = {
         **os.environ,

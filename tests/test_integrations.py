@@ -181,6 +181,21 @@ def test_a_wrong_ending_is_refused_before_the_training(framework: str) -> None:
         module.WatchLayers(save="layers.txt")
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_transformers_on_two_processes_are_to_be_attached() -> None:
+    pytest.importorskip("transformers")
+    from types import SimpleNamespace
+
+    from skipway.integrations.transformers import WatchLayers
+
+    model = network()
+    more = {"model": model, "optimizer": torch.optim.SGD(model.parameters(), lr=0.1)}
+    callback = WatchLayers()
+    with pytest.raises(skipway.SkipwayError, match=r"attach\(trainer\)"):
+        callback.on_train_begin(SimpleNamespace(world_size=2), None, None, **more)
+    assert callback.watch is None
+
+
 # ---------------------------------------------------------------- Accelerate
 
 
@@ -252,9 +267,14 @@ def test_wandb_takes_the_numbers_and_the_page(watched, tmp_path: Path, monkeypat
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_mlflow_takes_the_numbers_and_the_page(watched, tmp_path: Path) -> None:
+@pytest.mark.parametrize("store", ["database", "files"])
+def test_mlflow_takes_the_numbers_and_the_page(
+    watched, tmp_path: Path, monkeypatch, store: str
+) -> None:
     mlflow = pytest.importorskip("mlflow")
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'runs.db'}")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # which it has begun to leave behind
+    place = (tmp_path / "runs").as_uri() if store == "files" else f"sqlite:///{tmp_path}/runs.db"
+    mlflow.set_tracking_uri(place)
     mlflow.create_experiment("layers", artifact_location=(tmp_path / "kept").as_uri())
     mlflow.set_experiment("layers")
     with mlflow.start_run() as run:

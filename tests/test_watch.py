@@ -106,7 +106,7 @@ def test_every_step_is_what_a_slow_transcription_says(make) -> None:
             for layer in ("0", "2", "4", "6", "8"):
                 agree(found, slow, layer, loss.item())
             total = sum(slow.progress(layer, loss.item()) for layer in ("0", "2", "4", "6", "8"))
-            assert found["progress"] == pytest.approx(total, rel=1e-5)
+            assert found["total progress"] == pytest.approx(total, rel=1e-5)
 
 
 def test_elasticity_at_outputs_and_the_signal_are_what_autograd_says() -> None:
@@ -646,7 +646,7 @@ def test_complex_parameters_count_as_pairs_of_real_ones() -> None:
                 optimizer.step()
         found.append(seen.scalars())
     assert found[0] == pytest.approx(found[1], rel=1e-6)
-    assert found[0]["progress"] > 0
+    assert found[0]["total progress"] > 0
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
@@ -812,3 +812,16 @@ def test_a_layer_of_several_large_tensors_is_measured_whole() -> None:
         optimizer.step()
     assert seen.scalars()["gradient/memory"] == pytest.approx(wanted, rel=1e-6)
     assert "gradient/head" not in seen.scalars()
+
+
+def test_no_name_of_a_number_is_the_folder_of_another() -> None:
+    """Loggers that keep a file for each name make folders at every slash."""
+    model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+    with skipway.watch(model, optimizer, every=1, notify=lambda _: None) as watch:
+        loss = watch.loss(model(torch.randn(16, 4)).square().mean())
+        loss.backward()
+        optimizer.step()
+        names = set(watch.scalars())
+    assert {"total progress", "progress/0"} <= names
+    assert not [name for name in names if any(other.startswith(f"{name}/") for other in names)]

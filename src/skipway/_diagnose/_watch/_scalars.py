@@ -19,7 +19,8 @@ def scalars(history: History, order: Sequence[str]) -> dict[str, float]:
         found["loss"] = history.loss
     share = history.share()
     if share is not None:
-        found["progress"] = share
+        # Not "progress" alone: loggers that keep files would need a file and a folder so named.
+        found["total progress"] = share
     now = history.now()
     with np.errstate(divide="ignore", invalid="ignore"):
         tables = {

@@ -101,8 +101,8 @@ class Watch:
         """Return the latest numbers for a logger, by name and layer.
 
         Returns:
-            `loss`, `progress`, `learning rate` and, for every layer, `gradient/LAYER` and the like;
-            see docs/watch.md. Empty before the first step.
+            `loss`, `total progress`, `learning rate` and, for every layer, `gradient/LAYER` and
+            the like; see docs/watch.md. Empty before the first step.
         """
         order = [] if self._steps.outputs is None else self._steps.outputs.order
         return scalars(self._history, order)
