@@ -91,6 +91,58 @@ def test_one_goes_closer_with_buttons_and_keys_and_both_sides_go_together(visit)
     assert matrix(driver) == pytest.approx(start, abs=0.5)
 
 
+def test_it_is_dragged_and_a_drag_chooses_no_layer(visit):
+    from selenium.webdriver import ActionChains
+
+    driver = visit(samples.cure(50).to_dict())
+    driver.find_element("css selector", "[data-zoom=in]").click()
+    before, name = matrix(driver), driver.find_element("css selector", "#card h3").text
+    picture = driver.find_element("css selector", "#drawing svg")
+    driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", picture)
+    hand = ActionChains(driver, duration=50).move_to_element_with_offset(picture, 200, 20)
+    hand.click_and_hold().perform()
+    name = driver.find_element("css selector", "#card h3").text  # of the layer under the pointer
+    ActionChains(driver, duration=50).move_by_offset(-150, 0).release().perform()
+    after = matrix(driver)
+    assert after[0] == before[0]
+    assert after[1] == pytest.approx(before[1] - 150, abs=3)
+    assert matrix(driver, 1) == pytest.approx(after)
+    assert driver.find_element("css selector", "#card h3").text == name
+
+
+def test_a_finger_moves_it_aside_and_is_left_to_scroll_the_page(browser, visit):
+    size = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    try:
+        driver = visit(samples.cure(50).to_dict())
+        driver.find_element("css selector", "[data-zoom=in]").click()
+        x, y = driver.execute_script("""
+            const picture = document.querySelector("#drawing svg");
+            picture.scrollIntoView({block: "center"});
+            const box = picture.getBoundingClientRect();
+            return [box.x + box.width / 2, box.y + box.height / 2]""")
+        place = matrix(driver)
+        moves = {"x": x, "y": y, "xDistance": -120, "gestureSourceType": "touch"}
+        browser.execute_cdp_cmd("Input.synthesizeScrollGesture", moves)
+        assert matrix(driver)[1] < place[1] - 60
+        taken = driver.execute_script("""
+            const picture = document.querySelector("#drawing svg");
+            const [x, y] = arguments;
+            const touch = new Touch({identifier: 1, target: picture, clientX: x, clientY: y});
+            const given = {touches: [touch], changedTouches: [touch], bubbles: true,
+                           cancelable: true};
+            return ["touchstart", "touchmove"].map(name => {
+                const event = new TouchEvent(name, given);
+                picture.dispatchEvent(event);
+                return event.defaultPrevented;
+            }).concat(getComputedStyle(picture).touchAction)""", x, y)  # fmt: skip
+        assert taken == [False, False, "pan-y"]
+    finally:
+        browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 @pytest.mark.parametrize(("blocks", "width"), [(3, 1280), (3, 400), (40, 400), (500, 1280)])
 def test_closer_and_back_ends_where_it_began(browser, visit, blocks, width):
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
@@ -393,6 +445,10 @@ def test_pages_stay_small_with_their_libraries_inside():
     assert len(report.page(samples.cure(1000).to_dict()).encode()) < 1_000_000
     assert len(report.page(watched(FALLING * 4).to_dict()).encode()) < 300_000
     assert len(report.page(samples.residual(500).to_dict()).encode()) < 1_000_000
+    falling = [
+        [10 ** -(0.02 * layer + 0.01 * step) for step in range(256)] for layer in range(1000)
+    ]
+    assert len(report.page(watched(falling).to_dict()).encode()) < 1_000_000
 
 
 @pytest.mark.parametrize(("made", "curves", "drawing"), [

@@ -7,6 +7,8 @@
   const boxes = pictures.map(svg => svg.getAttribute("viewBox"));
   const content = pictures.map(svg => svg.querySelector(".all"));
   const most = Math.max(4, 28 / pitch);
+  // A finger that goes up or down scrolls the page; one that goes aside is followed below.
+  const touches = ["touchstart", "touchmove", "touchend", "touchleave", "touchcancel"];
   let views = [], busy = false, wasNear = false;
 
   // Bars keep their height and their place under the spine, however close one is; what is near has
@@ -45,6 +47,7 @@
       const view = svgPanZoom(svg, {
         viewportSelector: content[at], fit: true, center: false, minZoom: 1, maxZoom: most,
         zoomScaleSensitivity: .35, dblClickZoomEnabled: false, mouseWheelZoomEnabled: false,
+        customEventsHandler: { haltEventListeners: touches, init() {}, destroy() {} },
         beforePan(old, wanted) { return within(this, old, wanted); },
         onZoom(zoom) { together(this, each => { each.zoom(zoom); each.pan(this.getPan()); }); },
         onPan(place) { together(this, each => each.pan(place)); },
@@ -102,10 +105,17 @@
     pointed = layer;
     document.dispatchEvent(new CustomEvent("point", { detail: { layer, chosen } }));
   }
-  let down = null, pointed = -1;
+  let down = null, pointed = -1, finger = 0;
   pictures.forEach((svg, picture) => {
-    svg.addEventListener("pointerdown", event => { down = [event.clientX, event.clientY]; });
+    svg.addEventListener("pointerdown", event => {
+      down = [event.clientX, event.clientY];
+      finger = event.clientX;
+    });
     svg.addEventListener("pointermove", event => {
+      if (event.pointerType === "touch" && down) {
+        views[picture].panBy({ x: event.clientX - finger, y: 0 });
+        finger = event.clientX;
+      }
       if (!event.buttons && at(event, picture) !== pointed) point(at(event, picture), false);
     });
     svg.addEventListener("click", event => {
@@ -147,7 +157,13 @@
   map.querySelector(".tools").hidden = false;
   map.setAttribute("aria-label", map.getAttribute("aria-label") + ". Plus and minus go closer and further away, arrows move.");
   begin();
-  addEventListener("resize", () => { still(); begin(); });
+  let width = map.clientWidth; // a phone changes its height whenever its address bar comes or goes
+  addEventListener("resize", () => {
+    if (map.clientWidth === width) return;
+    width = map.clientWidth;
+    still();
+    begin();
+  });
   addEventListener("beforeprint", still);
   addEventListener("afterprint", begin);
 })();
