@@ -2,6 +2,7 @@
 
     python benchmarks/versions.py                  every row below, in environments of their own
     python benchmarks/versions.py 3.12-newest      one of them again
+    python benchmarks/versions.py --compile NAME   only compile, and say so
     python benchmarks/versions.py --keep           leave the environments, to look into one
     python benchmarks/versions.py --table          only write docs/versions.md from the results
 
@@ -44,8 +45,9 @@ PART = (
 TESTERS = ("hypothesis>=6.100", "packaging>=24.2", "pytest>=8", "pytest-timeout>=2.3")
 NEWEST = "newest"
 OLDEST = "oldest"  # of torch, and of everything else that is needed
+PINNED = "pinned"  # as constraints.txt has it for development
 ROWS = (
-    ("3.10", OLDEST), ("3.11", NEWEST), ("3.12", NEWEST), ("3.13", NEWEST), ("3.14", NEWEST),
+    ("3.10", OLDEST), ("3.11", PINNED), ("3.12", NEWEST), ("3.13", NEWEST), ("3.14", NEWEST),
 )  # fmt: skip
 
 
@@ -69,19 +71,25 @@ def main(words: Sequence[str]) -> None:
         WORK.mkdir(parents=True, exist_ok=True)
         for python, which in ROWS:
             name = f"{python}-{which}"
-            if name in words or not set(words) - {"--keep"}:
+            if name in words or not set(words) - {"--keep", "--compile"}:
                 print(f"{name} ...", flush=True)
-                keep(tried(name, python, which))
+                keep(tried(name, python, which, "--compile" in words))
                 if "--keep" not in words:
                     shutil.rmtree(WORK / name, ignore_errors=True)
     write_table()
 
 
-def tried(name: str, python: str, which: str) -> Row:
+def tried(name: str, python: str, which: str, compile_only: bool) -> Row:
     start, row = time.perf_counter(), Row(name)
     found = interpreter(python)
     if found is not None:
-        on_python(row, found, which)
+        row.python = run(
+            found, "-c", "import platform as p; print(p.python_version())"
+        ).stdout.strip()
+        row.compiled = compiles(found)
+        row.note = "only compiled"
+        if not compile_only:
+            on_python(row, found, which)
     elif python == "3.14" and shutil.which("node") and shutil.which("npm"):
         in_webassembly(row)
     else:
@@ -102,9 +110,7 @@ def interpreter(version: str) -> str | None:
 
 
 def on_python(row: Row, python: str, which: str) -> None:
-    said = run(python, "-c", "import platform; print(platform.python_version())")
-    row.python = said.stdout.strip()
-    row.compiled = compiles(python)
+    row.note = ""
     place = WORK / row.name
     own = str(place / "bin" / "python")
     run(python, "-m", "venv", str(place))
@@ -136,6 +142,8 @@ def pins(which: str) -> list[str]:
     """Return the versions to install: the newest, or the oldest that pyproject.toml allows."""
     if which == NEWEST:
         return []
+    if which == PINNED:
+        return ["--constraint", str(ROOT / "constraints.txt")]
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     wanted = re.search(r"^dependencies = \[(.*?)^\]", text, re.MULTILINE | re.DOTALL)
     assert wanted
@@ -249,7 +257,12 @@ def line_of(row: dict[str, Any]) -> str:
     versions, tests = row["versions"], row["tests"]
     python = row["python"] or row["name"].partition("-")[0]
     counts = ", ".join(f"{tests[name]} {name}" for name in tests) or "not run"
-    which = "the oldest of everything" if row["name"].endswith(OLDEST) else ""
+    words = {
+        OLDEST: "the oldest of everything",
+        PINNED: "as development has it",
+        NEWEST: "the newest",
+    }
+    which = words[row["name"].partition("-")[2]]
     cells = (
         python, versions.get("torch", "–"), versions.get("numpy", "–"),
         "yes" if row["compiled"] else "–", "yes" if row["cures"] else "–", counts,
