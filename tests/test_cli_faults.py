@@ -41,8 +41,8 @@ def left(folder: Path) -> set[str]:
 
 
 COMMANDS = ("cure", "diagnose", "rewire", "reconnect", "skips", "compare", "cases", "report",
-            "learn", "learn start", "learn watch", "learn check", "learn hint", "learn solution",
-            "learn reset", "learn list", "learn notebooks")  # fmt: skip
+            "docs", "learn", "learn start", "learn watch", "learn check", "learn hint",
+            "learn solution", "learn reset", "learn list", "learn notebooks")  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -106,6 +106,8 @@ PLACES = {
     "a folder without a run": (["report", "folder.py"], "holds no run"),
     "a course in a file": (["learn", "start", "good.py"], "is a file"),
     "no course": (["learn", "check"], "no course here"),
+    "no such page": (["docs", "../../secret"], "secret"),
+    "a page in no shape": (["docs", "caf\udce9\x1b[2J"], "caf"),
 }  # fmt: skip
 
 
@@ -177,7 +179,7 @@ def test_a_full_disk_leaves_no_half_of_a_file(words: list[str], tmp_path: Path) 
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-@pytest.mark.parametrize("words", [["cases"], ["cases", "--json"], ["learn", "list"], ["--help"]])
+@pytest.mark.parametrize("words", [["cases"], ["docs", "watch"], ["learn", "list"], ["--help"]])
 def test_an_output_that_takes_nothing_is_told(words: list[str], tmp_path: Path) -> None:
     with open("/dev/full", "w") as full:
         done = run(*words, cwd=tmp_path, stdout=full)
@@ -187,8 +189,8 @@ def test_an_output_that_takes_nothing_is_told(words: list[str], tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "words", [["cases"], ["cases", "--json"], ["learn", "list"], ["report", "."], ["--help"],
-              ["report", ".", "--json"]],
+    "words", [["cases"], ["docs"], ["docs", "rewire"], ["learn", "list"], ["report", "."],
+              ["--help"], ["report", ".", "--json"]],
     ids=" ".join,
 )  # fmt: skip
 def test_a_reader_that_has_gone_is_no_error(words: list[str], tmp_path: Path) -> None:
@@ -205,7 +207,9 @@ def test_a_reader_that_has_gone_is_no_error(words: list[str], tmp_path: Path) ->
     assert done.stderr == b""
 
 
-@pytest.mark.parametrize("words", [["cases"], ["learn", "list"], ["report", "."]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [["cases"], ["docs"], ["learn", "list"], ["report", "."]], ids=" ".join
+)
 def test_no_output_at_all_is_no_error(words: list[str], tmp_path: Path) -> None:
     skipway.Plan(how="add", skips=()).save(tmp_path / "result.json")
     command = " ".join([sys.executable, "-m", "skipway", *words]) + " >&- 2>&-"

@@ -22,10 +22,11 @@ def show(page: str) -> None:
         for name, heading in titles().items():
             print(f"{name:16}  {heading}")
         return
-    from rich.console import Console
     from rich.markdown import Markdown
 
-    console = Console()
+    from ._console import CommandConsole
+
+    console = CommandConsole()
     console.print(Markdown(section(page)), width=min(100, console.width))
 
 
