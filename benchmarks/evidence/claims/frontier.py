@@ -223,10 +223,9 @@ def main() -> None:
     rates = " and ".join(f"{RATE * factor:g}" for factor in FACTORS)
     claim.close(
         f"Python's help topics, letter by letter, after {steps} steps of {BATCH * LENGTH} letters; "
-        f"bits a letter on unseen text, medians of {SEEDS} seeds at the better of the rates {rates} "
-        f"(counted: "
-        f"{single:.2f} by the letters alone, {pairs:.2f} by pairs of them, so little is learned in "
-        f"so few steps). {'. '.join(told)}. {verdict(answers)}",
+        f"bits a letter on unseen text, medians of {SEEDS} seeds at the better of the rates "
+        f"{rates} (counted: {single:.2f} by the letters alone, {pairs:.2f} by pairs of them, so "
+        f"little is learned in so few steps). {'. '.join(told)}. {verdict(answers)}",
         holds=holds(answers),
         axes=axes,
     )
