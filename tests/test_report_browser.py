@@ -83,6 +83,25 @@ def test_the_card_is_never_empty_and_follows_the_click(visit):
     )
 
 
+def test_the_card_stays_whole_in_sight_beside_the_row_pointed_at(browser, visit):
+    size = {"width": 1280, "height": 720, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        driver = visit(samples.cure(50).to_dict())
+        for name in ("hidden.40", "hidden.11"):
+            row(driver, name).click()
+            driver.execute_script(
+                "arguments[0].scrollIntoView({block: 'center'})", row(driver, name)
+            )
+            top, bottom = driver.execute_script("""
+                const box = document.getElementById("card").getBoundingClientRect();
+                return [box.top, box.bottom]""")
+            assert top >= 0
+            assert bottom <= 720
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_keys_move_through_the_grid_which_is_one_tab_stop(visit):
     from selenium.webdriver.common.keys import Keys
 
