@@ -88,7 +88,7 @@ def test_the_card_stays_whole_in_sight_beside_the_row_pointed_at(browser, visit)
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     try:
         driver = visit(samples.cure(50).to_dict())
-        for name in ("hidden.40", "hidden.11"):
+        for name in ("hidden.40", "hidden.33"):
             row(driver, name).click()
             driver.execute_script(
                 "arguments[0].scrollIntoView({block: 'center'})", row(driver, name)
