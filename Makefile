@@ -5,7 +5,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check docs format pictures third-party evidence dist versions clean
+.PHONY: demo test check docs format pictures third-party gallery evidence dist versions clean
 .DEFAULT_GOAL := demo
 
 .venv/installed: pyproject.toml constraints.txt
@@ -36,6 +36,10 @@ format: .venv/installed
 pictures: .venv/installed
 	$(BIN)/skipway cure --folder build/pictures
 	$(BIN)/python docs/pictures.py build/pictures
+
+# every example once more, some minutes; docs/gallery.md is written from what they say and print
+gallery: .venv/installed
+	$(BIN)/python docs/gallery.py
 
 # The two libraries that the report holds, as they were released; npm checks what it fetches.
 UPLOT := 1.6.32

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 import subprocess
@@ -139,6 +140,17 @@ def test_networks_are_expressed_in_five_lines() -> None:
     ]  # fmt: skip
     for code in codes:
         assert len(code.strip().splitlines()) - 1 <= 5, code
+
+
+def test_the_gallery_has_every_example() -> None:
+    page = (ROOT / "docs" / "gallery.md").read_text("utf-8")
+    for example in (ROOT / "examples").glob("*.py"):
+        title = (ast.get_docstring(ast.parse(example.read_text("utf-8"))) or "").splitlines()[0]
+        assert f"## {title.removesuffix('.')}\n" in page, f"{example.name}: run `make gallery`"
+        if "savefig" in example.read_text("utf-8"):
+            picture = f"gallery-{example.stem.replace('_', '-')}.png"
+            assert f"]({picture})" in page
+            assert (ROOT / "docs" / picture).read_bytes().startswith(b"\x89PNG")
 
 
 def _run_example(name: str, *arguments: str) -> str:

@@ -69,6 +69,27 @@ def test_a_dense_block_says_its_way(tmp_path: Path) -> None:
     assert "features.denseblock3: fast" in done.stdout
 
 
+# What is run elsewhere: as it stands, or with sizes that a test can wait for.
+ELSEWHERE = {
+    "skipway cure my_case.py": "test_docs.py: tutorial.md",
+    "skipway diagnose my_case.py": "above",
+    "skipway compare a.py b.py": "test_docs.py: cluster.md",
+    "skipway report skipway-runs/mine": "test_docs.py: tutorial.md",
+    "skipway learn start": "test_learn_docs.py",
+    "skipway learn watch": "test_learn_docs.py",
+}
+
+
+def test_every_command_is_run(tmp_path: Path) -> None:
+    (tmp_path / "my_case.py").write_text(BLOCKS[0], encoding="utf-8")
+    found = re.findall(r"^\$ (skipway .*?)(?: *#.*)?$", README, flags=re.MULTILINE)
+    assert len(found) >= len(ELSEWHERE) + 2
+    for command in found:
+        if command not in ELSEWHERE:
+            done = _run("-m", *command.split(), cwd=tmp_path)
+            assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
 PROSE = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
 
 
