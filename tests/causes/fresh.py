@@ -299,17 +299,17 @@ PATIENTS = [
     Patient(
         name="weight-norm-20",
         family=fresh,
-        settings=_settings(WeightNormed, Stepper(rate=0.1), length=1.1),
+        settings=_settings(WeightNormed, Stepper("adam", 2e-3), length=1.1),
         steps=300,
     ),
     Patient(
         name="weight-norm-20-short-rows",
         family=fresh,
-        settings=_settings(WeightNormed, Stepper(rate=0.1), length=0.6),
+        settings=_settings(WeightNormed, Stepper("adam", 2e-3), length=0.6),
         cures={
             "critical start": {"length": 1.1},
-            "larger rate": {"optimizer": Stepper(rate=3.0)},
-            "smaller rate": {"optimizer": Stepper(rate=0.003)},
+            "larger rate": {"optimizer": Stepper("adam", 5e-2)},
+            "smaller rate": {"optimizer": Stepper("adam", 1e-4)},
         },
         steps=300,
     ),

@@ -75,10 +75,13 @@ class Spells:
             holds: where the condition holds.
             need: how many looks in a row it has to.
         """
+        here = looked & holds
+        if kind not in self._active and not here.any():
+            return []  # nothing was there and nothing begins
         runs = self._runs.setdefault(kind, np.zeros(self._layers, int))
         since = self._since.setdefault(kind, np.zeros(self._layers, int))
         is_open = self._open.setdefault(kind, np.zeros(self._layers, bool))
-        here, gone = looked & holds, looked & ~holds
+        gone = looked & ~holds
         since[here & (runs == 0)] = step
         runs[here] += 1
         runs[gone] = 0

@@ -25,6 +25,7 @@ from ._judge import Judge
 from ._scalars import scalars
 from ._words import headline
 
+_OFTEN, _APART = 10, 50  # looks and steps from one look at the outputs to the next
 WEIGHTS = 2**18  # numbers of large tensors that one look takes on
 
 
@@ -181,7 +182,7 @@ def watch(
     optimizer: Optimizer | Sequence[Optimizer],
     *,
     every: int = 10,
-    outputs: int = 10,
+    outputs: int | None = None,
     scaler: Any = None,
     notify: Callable[[str], None] | None = None,
     weights: int | None = None,
@@ -198,7 +199,8 @@ def watch(
         optimizer: that trains it, or several.
         every: how many steps from one look to the next. The first step is looked at too.
         outputs: at how many looks once the outputs of the layers are looked at, Adam's epsilon,
-            and every single weight; 0 for never. The first three looks are among them.
+            and every single weight; 0 for never. The first three looks are among them. By default
+            every tenth, and at least 50 steps lie between them: they cost several times as much.
         scaler: the GradScaler, if one is used with an optimizer that is not fused.
         notify: is called with one line for every finding, when it appears; by default it is a
             `SkipwayWarning`.
@@ -249,7 +251,7 @@ def _made(
     optimizer: Any,
     *,
     every: int,
-    outputs: int,
+    outputs: int | None,
     scaler: Any,
     notify: Callable[[str], None] | None,
     weights: int | None,
@@ -259,10 +261,12 @@ def _made(
     optimizers = [_bare_optimizer(each) for each in _several(optimizer)]
     for each in optimizers:
         check_optimizer(each, inner)
-    if every < 1 or outputs < 0:
+    if every < 1 or (outputs is not None and outputs < 0):
         raise OptimizerError(
             f"every={every}, outputs={outputs}: every is 1 or more, outputs 0 or more."
         )
+    if outputs is None:
+        outputs = max(_OFTEN, math.ceil(_APART / every))
     layers = find_layers(model)
     parameters = [each.parameter for each in layers.owned]
     across = Across(model, parameters)

@@ -23,16 +23,18 @@ from ._tensors import is_sharded, plain, plain_gradient
 
 @dataclass
 class Arena:
-    """Memory that several batches share, since only one of them is under way at a time."""
+    """Memory that several batches share, since only one of them is under way at a time.
 
-    weights: Tensor
-    gradients: Tensor
+    Attributes:
+        both: `(2 * numbers,)`, for weights and gradients.
+    """
+
+    both: Tensor
 
     @classmethod
     def of(cls, rows: int, dtype: torch.dtype, device: torch.device) -> Arena:
         """Return zeroed memory for so many rows."""
-        made = [torch.zeros(rows * ROW, dtype=dtype, device=device) for _ in range(2)]
-        return cls(*made)
+        return cls(torch.zeros(2 * rows * ROW, dtype=dtype, device=device))
 
 
 def rows_of(parameter: Tensor) -> int:
@@ -70,11 +72,12 @@ class Batch:
         self._sharded = any(is_sharded(each) for each in parameters)
         self._simple = not self._sharded and not any(each.is_complex() for each in parameters)
         size = sum(self.rows) * ROW
-        self._flat = arena.weights[:size], arena.gradients[:size]
+        both = arena.both[: 2 * size]
+        self._flat = both[:size], both[size:]
         self._look_up()
         self.weights, self._gradients = (self._views(flat) for flat in self._flat)
-        kind = OnHost if self._flat[0].device.type == "cpu" else OnDevice
-        self._sums: RowSums = kind(self._flat, self.starts, self.rows)
+        kind = OnHost if both.device.type == "cpu" else OnDevice
+        self._sums: RowSums = kind(both, self.starts, self.rows)
 
     def _look_up(self) -> None:
         self._own = [plain(each) for each in self.parameters]
@@ -115,7 +118,6 @@ class Batch:
             torch._foreach_copy_(self.weights, own)
         else:
             torch.cat(self._pieces, out=self._flat[0])
-        self._sums.weights()
 
     def _zero_ends(self) -> None:
         # Another batch may have used this memory: the end of each last row has to be zero.
@@ -134,13 +136,16 @@ class Batch:
             self.absent = [at for at, each in enumerate(found) if each is None]
             for view, grad, own in zip(self._gradients, found, self.parameters, strict=True):
                 view.zero_() if grad is None else view.copy_(plain_gradient(grad, own))
-        self._sums.gradients()
 
     def _gather(self, grads: list[Tensor]) -> None:
         if not self._simple or any(each.is_sparse for each in grads):
             both = zip(grads, self.parameters, strict=True)
             grads = [plain_gradient(grad, parameter) for grad, parameter in both]
         torch._foreach_copy_(self._gradients, grads)
+
+    def _subtract(self) -> None:
+        # Nearly equal numbers have an exact difference; no other is off by more than one rounding.
+        torch._foreach_sub_(self.weights, self._current())
 
     def sums(self, scale: float, *, counts: bool, moments: Moments | None = None) -> Sums:
         """Return the sums of each parameter after the step, one row for each of `QUANTITIES`.
@@ -150,9 +155,7 @@ class Batch:
             counts: whether weights are counted; 0 in the sums otherwise.
             moments: of Adam, where its epsilon is to be judged; 0 in the sums otherwise.
         """
-        # Nearly equal numbers have an exact difference; no other is off by more than one rounding.
-        torch._foreach_sub_(self.weights, self._current())
-        found = self._sums.after(counts)
+        found = self._sums.after(self._subtract, counts)
         if scale != 1.0:
             found[1] /= scale * scale
             found[3] /= scale

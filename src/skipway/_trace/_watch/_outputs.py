@@ -207,10 +207,12 @@ def _resolved(
 ) -> dict[str, Passed]:
     if not found:
         return {}
-    missing = torch.full((), -1.0, dtype=torch.float64)
+    device, kind = found[0][1].device, found[0][1].dtype
+    missing = torch.full((), -1.0, dtype=kind, device=device)
     flat = [each if each is not None else missing for _, *rest in found for each in rest]
-    device = found[0][1].device
-    values = torch.stack([each.to(device) for each in flat]).view(-1, 3).tolist()
+    if any(each.device != device for each in flat):
+        flat = [each.to(device) for each in flat]
+    values = torch.stack(flat).view(-1, 3).tolist()
     sums: dict[str, list[float]] = {}
     signals: dict[str, float] = {}
     for (name, *_), (size, gradient, signal) in zip(found, values, strict=True):

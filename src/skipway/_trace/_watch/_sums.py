@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,16 +22,13 @@ Sums = NDArray[np.float64]
 class RowSums:
     """Sums over the rows of both buffers, tensor by tensor; `QUANTITIES` says which."""
 
-    def weights(self) -> None:
-        """Take the weights before the step."""
-        raise NotImplementedError
+    def after(self, subtract: Callable[[], None], counts: bool) -> Sums:
+        """Return all sums.
 
-    def gradients(self) -> None:
-        """Take the gradients."""
-        raise NotImplementedError
-
-    def after(self, counts: bool) -> Sums:
-        """Take the weights before minus the weights after, and return all sums."""
+        Args:
+            subtract: takes the weights after the step off those before it, in the first buffer.
+            counts: whether single weights are counted.
+        """
         raise NotImplementedError
 
     def below(self, limits: Sequence[float]) -> NDArray[np.float64]:
@@ -46,59 +42,44 @@ class OnHost(RowSums):
     The numbers of one row are summed in their own width, which costs at most a few of the last
     of their digits (2e-7 in float32), rows are summed in float64. A tensor whose squares are so
     small or so large that float32 cannot hold them is summed again, number by number in float64.
+    What is summed lies in the cache from one sum to the next, and calls are few: beside a step of
+    small tensors it is calls that cost.
     """
 
-    def __init__(
-        self, flat: tuple[Tensor, Tensor], starts: NDArray[Any], rows: Sequence[int]
-    ) -> None:
+    def __init__(self, both: Tensor, starts: NDArray[Any], rows: Sequence[int]) -> None:
         self._starts, self._rows = starts, rows
-        self._moved, self._slope = (each.numpy().reshape(-1, ROW) for each in flat)
+        self._both = both.numpy().reshape(2, -1, ROW)
+        self._moved, self._slope = self._both
         self._by_row = np.empty((4, len(self._moved)), self._moved.dtype)
-        self._found = np.zeros((4, len(starts)))
+        self._found = np.zeros((len(QUANTITIES), len(starts)))
         tiny = float(np.finfo(self._moved.dtype).smallest_normal)
         # What rounding near the smallest number may take from each square, and 10^9 times that.
-        self._least = ROW * tiny * 1e2
-        self._settled = False
         self._floor = np.asarray(rows) * ROW * tiny * 1e2
+        self._top = np.full(len(starts), np.finfo(np.float64).max)
 
-    def weights(self) -> None:
-        self._sum(0, self._moved, self._moved)
-        rows = self._by_row[0]
-        self._settled = not (rows.min() > self._least and rows.max() < math.inf)
-        if self._settled:
-            self._settle(0, 1)  # now, while the weights are still here
-
-    def gradients(self) -> None:
-        self._sum(1, self._slope, self._slope)
-
-    def after(self, counts: bool) -> Sums:
-        self._sum(2, self._moved, self._moved)
-        self._sum(3, self._slope, self._moved)
-        self._settle(1 if self._settled else 0, 3)
-        found = np.zeros((len(QUANTITIES), len(self._starts)))
-        found[:4] = self._found
+    def after(self, subtract: Callable[[], None], counts: bool) -> Sums:
+        by_row, found = self._by_row, np.zeros_like(self._found)
+        np.einsum("kij,kij->ki", self._both, self._both, out=by_row[:2])
+        ill = self._settle(found, 0, by_row[:2])
+        for place in ill:
+            found[:2, place] = self._again(place)[:2]  # now, while the weights are still here
+        subtract()
+        np.einsum("ij,kij->ki", self._moved, self._both, out=by_row[2:])
+        for place in {*ill, *self._settle(found, 2, by_row[2:])}:
+            found[2:4, place] = self._again(place)[2:]
         if counts:
             slope = self._slope != 0
             found[4] = self._count(slope)
             found[5] = self._count(slope & (self._moved == 0))
         return found
 
-    def _sum(self, at: int, a: NDArray[Any], b: NDArray[Any]) -> None:
-        np.einsum("ij,ij->i", a, b, out=self._by_row[at])
-
-    def _settle(self, first: int, end: int) -> None:
-        """Sum rows to tensors, those of the squares first to end and what hangs on them."""
-        last = 4 if end == 3 else end
-        rows, found = self._by_row[first:last], self._found[first:last]
-        np.add.reduceat(rows, self._starts, axis=1, out=found, dtype=np.float64)
-        squares = self._found[first:end]
+    def _settle(self, found: Sums, first: int, by_row: NDArray[Any]) -> list[int]:
+        """Sum two kinds of rows to tensors; return the places where squares do not fit."""
+        np.add.reduceat(by_row, self._starts, axis=1, out=found[first : first + 2], dtype=float)
+        squares = found[first : first + (1 if first else 2)]
         # NaN compares as neither larger nor smaller, so this asks for what holds if all is well.
-        well = (squares > self._floor) & (squares < math.inf)
-        if not well.all():
-            for place in np.flatnonzero(~well.all(0)):
-                # After the step the weights before it are gone, and were settled if need be.
-                start = 0 if end == 1 else 1
-                self._found[start:last, place] = self._again(int(place))[start:last]
+        well = (squares > self._floor) & (squares <= self._top)
+        return [] if well.all() else np.flatnonzero(~well.all(0)).tolist()
 
     def _again(self, place: int) -> NDArray[np.float64]:
         start = int(self._starts[place]) * ROW
@@ -124,26 +105,19 @@ class OnHost(RowSums):
 class OnDevice(RowSums):
     """The same on an accelerator, in float64 throughout, brought to the host in one transfer."""
 
-    def __init__(
-        self, flat: tuple[Tensor, Tensor], starts: NDArray[Any], rows: Sequence[int]
-    ) -> None:
-        self._moved, self._slope = (each.view(-1, ROW) for each in flat)
+    def __init__(self, both: Tensor, starts: NDArray[Any], rows: Sequence[int]) -> None:
+        self._moved, self._slope = both.view(2, -1, ROW)
         self._lengths = torch.tensor(rows, device=self._moved.device)
         self._kind = wide(self._moved)
-        self._by_row: list[Tensor] = []
-
-    def weights(self) -> None:
-        self._by_row = [self._dot(self._moved, self._moved)]
-
-    def gradients(self) -> None:
-        self._by_row.append(self._dot(self._slope, self._slope))
 
     def _dot(self, a: Tensor, b: Tensor) -> Tensor:
         return (a.to(self._kind) * b.to(self._kind)).sum(1)
 
-    def after(self, counts: bool) -> Sums:
+    def after(self, subtract: Callable[[], None], counts: bool) -> Sums:
         moved, slope = self._moved, self._slope
-        rows = [*self._by_row, self._dot(moved, moved), self._dot(slope, moved)]
+        rows = [self._dot(moved, moved), self._dot(slope, slope)]
+        subtract()
+        rows += [self._dot(moved, moved), self._dot(slope, moved)]
         if counts:
             learns = slope != 0
             rows += [learns.sum(1), (learns & (moved == 0)).sum(1)]

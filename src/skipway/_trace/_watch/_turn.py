@@ -198,6 +198,8 @@ class Turn:
 
     def moments(self, batch: Batch) -> Moments | None:
         """Return Adam's second moments of a batch; `None` where the optimizer has none."""
+        if not any("eps" in group and "betas" in group for group in self.optimizer.param_groups):
+            return None
         groups = {id(p): group for group in self.optimizer.param_groups for p in group["params"]}
         tensors, limits = [], []
         for own, parameter in zip(batch.weights, batch.parameters, strict=True):
