@@ -297,21 +297,21 @@ PATIENTS = [
         before=800,
     ),
     Patient(
-        name="weight-norm-20",
+        name="weight-norm-14",
         family=fresh,
-        settings=_settings(WeightNormed, Stepper("adam", 2e-3), length=1.1),
-        steps=300,
+        settings=_settings(WeightNormed, Stepper("adam", 3e-3), length=1.1, depth=14),
+        steps=400,
     ),
     Patient(
-        name="weight-norm-20-short-rows",
+        name="weight-norm-14-short-rows",
         family=fresh,
-        settings=_settings(WeightNormed, Stepper("adam", 2e-3), length=0.6),
+        settings=_settings(WeightNormed, Stepper("adam", 3e-3), length=0.6, depth=14),
         cures={
             "critical start": {"length": 1.1},
             "larger rate": {"optimizer": Stepper("adam", 5e-2)},
             "smaller rate": {"optimizer": Stepper("adam", 1e-4)},
         },
-        steps=300,
+        steps=400,
     ),
     Patient(
         name="softplus-units-off",
