@@ -2,7 +2,8 @@
 
 Every patient of tests/causes, three seeds, with the loss as it is and multiplied by 1e-6 and 1e6
 (optimizers compensated). A row of readings.csv is one diagnosis with the numbers that its rules
-look at; docs/thresholds.py draws them.
+look at; docs/thresholds.py draws them. Held-out patients are read at first sight and the file is
+kept; `--now` writes what is said of them since into a file of its own.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--set", choices=SETS, default="", help="another set of patients")
+    arguments.add_argument("--now", action="store_true", help="keep what was said at first sight")
     arguments.add_argument("--seeds", type=int, default=SEEDS)
     arguments.add_argument("--once", action="store_true", help="only with the loss as it is")
     arguments.add_argument("names", nargs="*", help="only these, and write nothing")
@@ -60,7 +62,7 @@ def main() -> None:
                 print(f"{name:38} {seed} {truth['cause']:16} {row}", flush=True)
     print(dict(tally))
     if not given.names and not given.once:
-        path = HERE / stem("readings", given.set)
+        path = HERE / (stem("readings", given.set) + ("_now" if given.now else ""))
         with path.with_suffix(".csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, rows[0])
             writer.writeheader()
@@ -116,9 +118,9 @@ def _look(patient: Patient, seed: int, factor: float) -> tuple[Facts, str, list[
     model.train(not patient.evaluating)
     kept: list[Facts] = []
 
-    def keeping(facts: Facts, found: list[Judgement]) -> list[Judgement]:
+    def keeping(facts: Facts) -> list[Judgement]:
         kept.append(facts)
-        return last_look(facts, found)
+        return last_look(facts)
 
     with mock.patch.object(_examine, "last_look", keeping):
         found = diagnose(

@@ -53,8 +53,8 @@ def resnet18(rounds: int) -> dict[str, object]:
     runs = {
         "training step": step,
         "diagnose, no optimizer": found(),
-        "diagnose, optimizer, steps=0": found(optimizer=optimizer, steps=0),
-        "diagnose, optimizer, 10 steps tried": found(optimizer=optimizer),
+        "diagnose, optimizer": found(optimizer=optimizer),
+        "diagnose, optimizer, steps=10": found(optimizer=optimizer, steps=10),
         "diagnose, shattering=True": found(shattering=True),
     }
     seconds = alternate(runs, rounds)

@@ -10,16 +10,22 @@ loop of the same round. The rivals look at every step:
   own hook being bound to a run on a server;
 - norms of gradients, of updates and of the distance from the start, each tensor by itself, with a
   copy of all weights: a mimic of the cheapest of Cockpit's quantities (GradNorm, UpdateSize,
-  Distance), which cannot be imported beside this torch. Cockpit itself also computes individual
-  gradients through BackPACK, and costs more.
+  Distance);
+- Cockpit itself with these three, where it is installed (`pip install cockpit-for-pytorch`; of
+  `pkg_resources`, which it asks for its own version and setuptools no longer has, there is a stub),
+  and with its own smallest setting, "economy", which computes the gradient of every sample through
+  BackPACK.
 """
 
 from __future__ import annotations
 
 import copy
+import importlib.metadata
+import importlib.util
 import os
 import statistics
 import sys
+import types
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -42,6 +48,8 @@ Loss = Callable[[Tensor], Tensor]
 
 def main(rounds: int) -> None:
     result: dict[str, Any] = {**machine("torchvision"), "rounds": rounds}
+    if cockpits():
+        result["cockpit"] = importlib.metadata.version("cockpit-for-pytorch")
     for threads in (1, 2):
         torch.set_num_threads(threads)
         for name, network, optimizer, steps in CASES:
@@ -89,9 +97,20 @@ def measured(
             runs[name] = training(own, rule, x, y, steps, hand, after)
             for _ in range(max(1, 40 // steps)):
                 runs[name]()  # past the first looks, which look at everything
+        few, failed = max(1, steps // 20), {}  # for a rival whose steps take seconds
+        for name, setting in cockpits().items():
+            run = in_cockpit(copy.deepcopy(model), optimizer, x, y, few, setting)
+            try:
+                run()
+            except Exception as error:  # whatever the rival cannot do with this network
+                failed[name] = {"fails": f"{type(error).__name__}: {str(error).split('. ')[0]}"}
+                continue
+            runs[name] = run
         seconds = alternate(runs, rounds)
+    for name in cockpits().keys() & seconds.keys():
+        seconds[name] = [each * steps / few for each in seconds[name]]
     plain = seconds["plain"]
-    return {
+    return failed | {
         name: {
             "ms a step": round(1e3 * statistics.median(own) / steps, 3),
             "ratio, median": round(
@@ -186,6 +205,69 @@ def quantities(stack: ExitStack, model: nn.Module, optimizer: torch.optim.Optimi
         return found
 
     return _same, take
+
+
+def cockpits() -> dict[str, Callable[[], list[Any]]]:
+    """Return the settings of Cockpit that are measured; none where it is not installed."""
+    if importlib.util.find_spec("cockpit") is None:
+        return {}
+    if "pkg_resources" not in sys.modules:
+        stub: Any = types.ModuleType("pkg_resources")
+        stub.DistributionNotFound = LookupError
+        stub.get_distribution = lambda name: types.SimpleNamespace(version="")
+        sys.modules["pkg_resources"] = stub
+    from cockpit import quantities
+    from cockpit.utils.configuration import configuration
+
+    three = [quantities.GradNorm, quantities.UpdateSize, quantities.Distance]
+    return {
+        "Cockpit: GradNorm, UpdateSize, Distance": lambda: [each(always) for each in three],
+        'Cockpit: "economy"': lambda: configuration("economy", track_schedule=always),
+    }
+
+
+def always(step: int) -> bool:
+    return step >= 0
+
+
+def in_cockpit(
+    model: nn.Module,
+    optimizer: Callable[[nn.Module], torch.optim.Optimizer],
+    x: Tensor,
+    y: Tensor,
+    steps: int,
+    setting: Callable[[], list[Any]],
+) -> Callable[[], object]:
+    from backpack import extend
+    from cockpit import Cockpit
+
+    for module in model.modules():
+        if isinstance(module, nn.ReLU):
+            module.inplace = False  # its hooks do not go with an operation in place
+    extend(model)
+    mean, each = extend(nn.CrossEntropyLoss()), nn.CrossEntropyLoss(reduction="none")
+    rule = optimizer(model)
+    cockpit = Cockpit(model.parameters(), quantities=setting())
+    done = 0
+
+    def run() -> None:
+        nonlocal done
+        for _ in range(steps):
+            rule.zero_grad()
+            output = model(x)
+            loss = mean(output, y)
+            info = {
+                "batch_size": len(x),
+                "individual_losses": each(output, y),
+                "loss": loss,
+                "optimizer": rule,
+            }
+            with cockpit(done, info=info):
+                loss.backward(create_graph=cockpit.create_graph(done))
+            rule.step()
+            done += 1
+
+    return run
 
 
 VARIANTS: dict[str, Start] = {

@@ -17,6 +17,8 @@ def doubts_of(facts: Facts) -> tuple[str, ...]:
         ("the steps are too large", not step.steady <= limit.DOUBTFUL),
         ("frozen layers hold the others back", bool(facts.frozen or facts.unheld)),
         ("the layers without a gradient are missed", facts.dying_beside),
+        ("so small a gradient is enough to learn from", facts.hardly_dying),
+        ("samples so much alike can be told apart", facts.hardly_collapsed),
         ("the gradient explodes", limit.EXPLODING < steepest <= limit.SURELY_EXPLODING),
         ("the values are too large to learn from", (facts.skill or 0.0) > limit.MISSCALED),
         ("the labels say anything about the inputs", _no_dependence(facts)),

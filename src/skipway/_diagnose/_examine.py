@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -89,10 +90,12 @@ def diagnose(
             facts = task.measure()
             if shattering:
                 facts = with_correlations(task, facts)
+            facts = replace(facts, undecided=facts.step is not None and steps != 0)
             found = first_look(facts)
         if more_to_try(facts, found):
             facts = try_further(task, facts)  # trains on copies, for as long as it takes
-        found = [with_numbers(each, facts) for each in last_look(facts, found)]
+        facts = replace(facts, undecided=False)
+        found = [with_numbers(each, facts) for each in last_look(facts)]
     return _diagnosis(facts, found, task, when)
 
 

@@ -148,6 +148,8 @@ class Facts:
     optimizer: str | None = None
     step: Stepped | None = None
     tried: Tried | None = None
+    undecided: bool = False
+    """Further steps may still be tried, so what is near a limit is not yet called."""
     doubts: tuple[str, ...] = ()
     """What further steps would tell, where none were tried: words that follow "whether"."""
     dependence: float | None = None
@@ -191,6 +193,36 @@ class Facts:
             for layer in self.reached
             if layer.decades_lost > need and (self.relative or layer.elasticity < limit.WEAK)
         )
+
+    @property
+    def hardly_dying(self) -> bool:
+        """Whether the layers that count as dying do so by little; only steps can tell then."""
+        return bool(self.dying) and all(
+            layer.elasticity > limit.SURELY_DYING and math.isfinite(layer.decades_lost)
+            for layer in self.dying
+        )
+
+    @property
+    def hardly_collapsed(self) -> bool:
+        """Whether what the last layer reads tells samples apart, by next to nothing."""
+        return self.collapsed and (self.arriving or 0.0) > limit.SURELY_COLLAPSED
+
+    @property
+    def learns(self) -> bool:
+        """Whether steps on a copy, at the optimizer's rate or another, take the loss down."""
+        if self.tried is None:
+            return False
+        best = min(self.tried.end, self.tried.best_end)
+        return best <= self.level - (1 - limit.BETTER) * abs(self.level)
+
+    @property
+    def bearable(self) -> bool:
+        """Whether what is near a limit is not what stops this training, or that is not known yet.
+
+        Where decay outweighs the gradient no steps show what the gradient would do.
+        """
+        decays = self.step is not None and self.step.decay >= limit.DECAY
+        return self.undecided or decays or self.learns
 
     @property
     def dying_beside(self) -> bool:

@@ -60,7 +60,7 @@ def _try(task: Task, optimizer: Optimizer, step: Stepped, facts: Facts, steps: i
     losses, _ = try_steps(task.model, optimizer, task.evaluate, count)
     held_back = bool(facts.frozen or facts.unheld)
     jumps = step.planned > limit.FAST or losses[-1] > losses[0]
-    if jumps or held_back:
+    if jumps or held_back or facts.hardly_dying or facts.hardly_collapsed:
         # Many a good training jumps at first; only one that stays up there jumps too far.
         count *= 4
         losses, _ = try_steps(task.model, optimizer, task.evaluate, count)
@@ -70,9 +70,9 @@ def _try(task: Task, optimizer: Optimizer, step: Stepped, facts: Facts, steps: i
     if stuck and held_back:
         free, _ = try_steps(task.model, optimizer, task.evaluate, count, unfrozen=True)
         tried = replace(tried, unfrozen=free[-1])
-    if step.planned <= 0 or not (slow or stuck or jumps):
+    if step.steady <= 0 or not (slow or stuck or jumps):
         return tried
-    aim = limit.GOOD / step.planned
+    aim = limit.GOOD / step.steady
     rate, end = search_rate(task.model, optimizer, task.evaluate, steps, aim)
     return replace(tried, best_rate=rate, best_end=end, best_steps=steps)
 

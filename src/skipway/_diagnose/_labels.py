@@ -62,10 +62,10 @@ def carried_over(
     assert facts.chance is not None
     assert facts.step is not None
     dependent = (facts.dependence or 0.0) < limit.INDEPENDENT  # it is a branch that is in doubt
-    if dependent or found[0] < limit.LEARNED * facts.chance or not facts.step.planned > 0:
+    if dependent or found[0] < limit.LEARNED * facts.chance or not facts.step.steady > 0:
         return found
     # What was not even learned by heart says nothing: at a rate that fits it is.
-    aim, own = limit.GOOD / facts.step.planned, facts.learning_rate
+    aim, own = limit.GOOD / facts.step.steady, facts.learning_rate
     rate, _ = search_rate(task.model, optimizer, loss, steps, aim)
     # What is best for ten steps is a little too large for a hundred.
     return learned(rate / own / 3, 2 * _LONGER * steps) if own else found

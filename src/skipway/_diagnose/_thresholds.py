@@ -19,6 +19,9 @@ DYING = 2.0
 # still trains and SGD does not; networks sick of depth go on down to 10^-22. Benchmark: the sick
 # reach at most 10^-3.2.
 WEAK = 10**-2.5
+# Down to here steps have to tell. Benchmark: of networks between the two, those that one of SGD's
+# rates or Adam trains lie at 10^-3.1 to 10^-3.5, one that none does at 10^-3.3.
+SURELY_DYING = 1e-4
 # Where |L| means nothing only the fall counts, so more of it is asked for.
 RELATIVE_DYING = 3.0
 # All layers alike below this, gradient and signal shrink together (a deep linear network with
@@ -59,6 +62,9 @@ SATURATED = 0.7
 # What differs between samples as a share of the signal. Benchmark: healthy networks keep 0.11 and
 # more, those whose inputs lie far from zero come to 0.002 and less.
 COLLAPSED = 1e-2
+# Down to here steps have to tell: squeeze-and-excitation at its default start keeps 0.004, and
+# trains.
+SURELY_COLLAPSED = 1e-3
 
 # Fraction of the loss that one step removes, to first order. Trial: healthy trainings lie between
 # 10^-2.4 and 10^-0.5; learning rates too small from 10^-3.2 down; too large from 10^-0.1 up.

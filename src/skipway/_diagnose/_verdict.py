@@ -70,10 +70,9 @@ def more_to_try(facts: Facts, found: list[Judgement]) -> bool:
     return main is None or held_back
 
 
-def last_look(facts: Facts, found: list[Judgement]) -> list[Judgement]:
+def last_look(facts: Facts) -> list[Judgement]:
     """Return all judgements, the main one first."""
-    if facts.tried is not None:
-        found = first_look(facts)  # what was tried tells more about these too
+    found = first_look(facts)  # what was tried tells more about these too
     blocked = any(each.main for each in found)
     rules = (step.precision,) if blocked else AFTER_TRIAL
     found = found + [each for rule in rules if (each := rule(facts)) is not None]

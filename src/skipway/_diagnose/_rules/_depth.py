@@ -24,7 +24,19 @@ def vanishing(facts: Facts) -> Judgement | None:
         return None
     if not dying:
         return _shrinking_together(facts)
-    return _judgement(facts)
+    found = _judgement(facts)
+    return nearly(found) if facts.hardly_dying and facts.bearable else found
+
+
+def nearly(judgement: Judgement) -> Judgement:
+    """Return a judgement that is near its limit and does not stop the training."""
+    finding = replace(
+        judgement.finding,
+        remedy="None while the network learns.",
+        sure="Certain that it is so; it is near the limit, and not what holds this training back.",
+        treatment="none",
+    )
+    return replace(judgement, finding=finding, main=False)
 
 
 def vanishing_beside(facts: Facts) -> Judgement | None:

@@ -10,6 +10,7 @@ from .. import _thresholds as limit
 from .._facts import Facts
 from .._judgement import Judgement
 from .._words import code, percent, plural, span
+from ._depth import nearly
 
 
 def dead_units(facts: Facts) -> Judgement | None:
@@ -95,7 +96,7 @@ def collapsed_signal(facts: Facts) -> Judgement | None:
     assert first.signal is not None
     assert start.signal is not None
     same = "What differs between samples is"
-    return Judgement(
+    found = Judgement(
         Finding(
             cause="collapsed-signal",
             title="All inputs look the same to the deep layers",
@@ -114,6 +115,7 @@ def collapsed_signal(facts: Facts) -> Judgement | None:
         "With so little to tell them apart, the best it can do is to give one answer to all.",
         place=first.name,
     )
+    return nearly(found) if facts.hardly_collapsed and facts.bearable else found
 
 
 def exploding(facts: Facts) -> Judgement | None:
