@@ -92,8 +92,10 @@ def test_the_page_says_what_was_measured():
     )
     assert f"{ours['right']} of {ours['diagnoses']} diagnoses name a cause" in page
     for first, now in ((held[0], held[1]), (held[2], held[3])):
-        said = f"| {first['right']} of {first['diagnoses']} "
-        assert f"{said}| {first['false alarms']} of {first['trains']} | {now['right']} of " in page
+        share = 100 * first["right"] / first["diagnoses"]
+        said = f"| {first['right']} of {first['diagnoses']} ({share:.0f} %) "
+        said += f"| {first['false alarms']} of {first['trains']} "
+        assert f"{said}| {now['right']} of {now['diagnoses']} |" in page
     rivals = json.loads((evidence / "rivals.json").read_text())
     for tool in ("SageMaker Debugger", "TheDeepChecker", "AutoTrainer"):
         count = rivals[tool]
