@@ -231,7 +231,14 @@ def _gist(code: CodeType) -> tuple[Any, ...]:
         for step in dis.get_instructions(code)
         if step.opname in ("BINARY_OP", "COMPARE_OP", "LOAD_FAST", "STORE_FAST")
     ]
-    plain = [each for each in code.co_consts if not isinstance(each, CodeType)]
+    inner = {each.co_name for each in code.co_consts if isinstance(each, CodeType)}
+    plain = [
+        each
+        for each in code.co_consts
+        # Python 3.10 keeps the path of an inner function, a generator's too, among the constants.
+        if not isinstance(each, CodeType)
+        and not (isinstance(each, str) and each.rpartition(".<locals>.")[2] in inner)
+    ]
     return code.co_name, code.co_names, code.co_varnames, steps, plain
 
 
