@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from causes import _data as data
 from skipway import Diagnosis, diagnose
 from skipway._diagnose._dependence import dependence
+from skipway._errors import OptimizerError
 from skipway._trace._travelled import TRAVELLED, travelled
 
 
@@ -176,3 +177,45 @@ def test_what_a_step_did_is_that_of_float64(kind, size):
     alone = dict(zip(TRAVELLED, travelled(old, new, None).tolist(), strict=True))
     assert (alone["gradient"], alone["with_gradient"], alone["moved"]) == (0, 0, 0)
     assert alone["step"] == found["step"]
+
+
+class Rotated(nn.Module):
+    """Complex weights, real inputs and outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(8, 8, dtype=torch.cfloat) / 3)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head((x.to(torch.cfloat) @ self.weight).abs())
+
+
+@pytest.mark.parametrize("make", [torch.optim.SGD, torch.optim.Adam])
+def test_complex_weights_are_measured_as_their_two_parts(make):
+    torch.manual_seed(0)
+    model, inputs = Rotated(), torch.randn(96, 8)
+    batch = inputs, (inputs[:, 0] > 0).long()
+    optimizer = make(model.parameters(), 1e-2)
+    found = diagnose(model, batch, F.cross_entropy, optimizer=optimizer)
+    assert found.cause == "healthy"
+    assert found.notes == ()
+    layer = found.layers[0]
+    F.cross_entropy(model(inputs), batch[1]).backward()
+    weight, gradient = model.weight.detach().clone(), model.weight.grad.clone()
+    hidden = inputs.to(torch.cfloat) @ weight
+    optimizer.step()
+    moved = model.weight.detach() - weight
+    assert layer.weight == pytest.approx(float(weight.abs().square().sum().sqrt()), rel=1e-5)
+    assert layer.gradient == pytest.approx(float(gradient.abs().square().sum().sqrt()), rel=1e-5)
+    expected = float(moved.abs().square().sum().sqrt()) / layer.weight
+    assert layer.step == pytest.approx(expected, rel=1e-4)
+    assert (layer.weights, layer.with_gradient, layer.moved) == (128, 128, 128)
+    spread = (hidden - hidden.mean(0)).abs().square().sum() / hidden.abs().square().sum()
+    assert layer.signal == pytest.approx(float(spread) ** 0.5, rel=1e-5)
+
+
+@pytest.mark.parametrize("steps", [-1, 2.5, "ten", True])
+def test_a_number_of_steps_that_is_none_is_refused(steps):
+    with pytest.raises(OptimizerError, match="no number of steps"):
+        look(0.1, steps=steps)

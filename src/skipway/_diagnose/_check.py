@@ -23,6 +23,16 @@ def check_task(loss_fn: Loss | None, objective: Objective | None) -> None:
         )
 
 
+def check_steps(steps: object) -> None:
+    """Raise OptimizerError unless it is left open or a number of steps."""
+    whole = isinstance(steps, int) and not isinstance(steps, bool) and steps >= 0
+    if steps is not None and not whole:
+        raise OptimizerError(
+            f"steps={steps!r} is no number of steps. Give 0 for none, 10 or more to try as many on "
+            "a copy, or leave it out to have them tried where one step leaves a doubt."
+        )
+
+
 def check_model(model: object) -> None:
     """Raise ModelError unless `model` is a module whose parameters exist."""
     if not isinstance(model, nn.Module):

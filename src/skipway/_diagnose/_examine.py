@@ -13,7 +13,7 @@ from .._case import Loss, Objective
 from .._results import Diagnosis
 from .._trace import collector_waits, untouched
 from ._batches import parts_of
-from ._check import check_batch, check_model, check_optimizer, check_task
+from ._check import check_batch, check_model, check_optimizer, check_steps, check_task
 from ._facts import Facts
 from ._further import try_further
 from ._judgement import Judgement
@@ -66,7 +66,8 @@ def diagnose(
         ModelError: the model has no parameters or weight layers, or raises in forward.
         BatchError: the batch is no pair, holds one sample, or NaN.
         LossError: the loss is not one number or carries no gradient.
-        OptimizerError: the optimizer holds none of the model's parameters.
+        OptimizerError: the optimizer holds none of the model's parameters, or `steps` is no number
+            of steps.
 
     Example:
         >>> import torch
@@ -79,6 +80,7 @@ def diagnose(
         ('vanishing', 'skip')
     """
     check_task(loss_fn, objective)
+    check_steps(steps)
     check_model(model)
     size = check_batch(batch, pair=objective is None)
     model = getattr(model, "_orig_mod", model)  # what torch.compile wrapped

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .._results import LayerReading, State
 from .._trace import Graph, Unit, read_skips
-from .._trace._numbers_at import Numbers, norm
+from .._trace._numbers_at import Numbers, as_real, count_of, norm
 from .._trace._probe import Probe, UnitProbe
 from . import _thresholds as limit
 from ._branches import read_branches
@@ -126,7 +126,7 @@ def _weights(
             norm=sizes[name][0],
             gradient=sizes[name][1],
             with_gradient=round(sizes[name][2]),
-            size=parameter.numel(),
+            size=count_of(parameter),
             reached=gradients.get(name) is not None,
             requires_grad=parameter.requires_grad,
             held=held is None or id(parameter) in held,
@@ -153,7 +153,7 @@ def _sizes(
         if gradient is not None:
             numbers.put("gradient", index, norm(gradient))
             values = gradient.coalesce().values() if gradient.is_sparse else gradient
-            numbers.put("with_gradient", index, torch.count_nonzero(values))
+            numbers.put("with_gradient", index, torch.count_nonzero(as_real(values)))
     read = numbers.resolve()
     kinds = ("norm", "gradient", "with_gradient")
     found = {}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from .._trace._numbers_at import Numbers, moved, norm, wide
+from .._trace._numbers_at import Numbers, as_real, count_of, moved, norm, wide
 from .._trace._travelled import TRAVELLED, travelled
 from ._facts import Stepped
 
@@ -92,7 +92,7 @@ def take_step(
             _compare_decay(numbers, index, weight, gradients.get(name), added[id(weight)])
     _measure_epsilon(numbers, used)
     read = numbers.resolve()
-    moves = {name: _move(read, i, p.numel()) for i, (name, p) in enumerate(before.items())}
+    moves = {name: _move(read, i, count_of(p)) for i, (name, p) in enumerate(before.items())}
     small, all_of = read.get("small", {}), read.get("of", {})
     return moves, sum(small.values()) / sum(all_of.values()) if all_of else None
 
@@ -181,7 +181,7 @@ def _step_on_copy(
 ) -> tuple[dict[str, nn.Parameter], Optimizer]:
     after: dict[str, nn.Parameter] = {}
     for name, weight in before.items():
-        dtype = wide(weight) if exact and weight.is_floating_point() else weight.dtype
+        dtype = _exact_type(weight) if exact else weight.dtype
         own = weight.detach()
         # What is left out of a step gets no gradient, and what it holds is of no matter.
         copied = torch.empty_like(own) if name not in gradients else own.to(dtype, copy=True)
@@ -200,6 +200,12 @@ def _step_on_copy(
             group["weight_decay"] = 0
     twin.step()
     return after, twin
+
+
+def _exact_type(weight: Tensor) -> torch.dtype:
+    if weight.is_complex():
+        return torch.complex128
+    return wide(weight) if weight.is_floating_point() else weight.dtype
 
 
 def _widen_state(optimizer: Optimizer) -> None:
@@ -284,7 +290,7 @@ def _measure_epsilon(numbers: Numbers, optimizer: Optimizer) -> None:
             if "exp_avg_sq" not in state or parameter.grad is None or "eps" not in group:
                 continue
             beta = float(group["betas"][1])
-            mean = state["exp_avg_sq"] / (1 - beta ** float(state["step"]))
+            mean = as_real(state["exp_avg_sq"]) / (1 - beta ** float(state["step"]))
             numbers.put("small", index, (mean.sqrt() < group["eps"]).sum())
             numbers.put("of", index, torch.full((), float(mean.numel()), device=mean.device))
             index += 1

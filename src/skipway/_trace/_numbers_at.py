@@ -37,13 +37,22 @@ def wide(tensor: Tensor) -> torch.dtype:
     return torch.float32 if tensor.device.type == "mps" else torch.float64
 
 
+def as_real(tensor: Tensor) -> Tensor:
+    """Return the numbers of a tensor; a complex one counts as two, in a last dimension."""
+    tensor = tensor.detach()
+    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+
+
+def count_of(tensor: Tensor) -> int:
+    """Return how many real numbers a tensor holds."""
+    return tensor.numel() * (2 if tensor.is_complex() else 1)
+
+
 def norm(tensor: Tensor) -> Tensor:
     """Return the Euclidean norm in float64; in float32 it is exactly 0 below about 1e-23."""
     if tensor.is_sparse:
         tensor = tensor.coalesce().values()
-    if tensor.is_complex():
-        tensor = torch.view_as_real(tensor)
-    tensor = tensor.detach()
+    tensor = as_real(tensor)
     # A tensor that is spread over processes brings its own reduction.
     plain = type(tensor) is Tensor and tensor.device.type == "cpu" and tensor.is_floating_point()
     if plain and tensor.numel() > _PIECE:
@@ -75,8 +84,8 @@ def inner(a: Tensor, b: Tensor) -> Tensor:
 
 def moved(old: Tensor, new: Tensor, slope: Tensor | None) -> tuple[Tensor, Tensor]:
     """Return `||new - old||` and the inner product of `new - old` with `slope`, in float64."""
-    old, new = old.detach().reshape(-1), new.detach().reshape(-1)
-    slope = None if slope is None else slope.reshape(-1)
+    old, new = as_real(old).reshape(-1), as_real(new).reshape(-1)
+    slope = None if slope is None else as_real(slope).reshape(-1)
     if old.device.type != "cpu" or len(old) <= _PIECE:
         square, product = _way(old, new, slope)
         return square.sqrt(), product
@@ -99,7 +108,7 @@ def signal_share(tensor: Tensor, batch: int) -> Tensor:
     length = tensor.shape[0] if tensor.dim() > 1 else 0
     if length < 2 or length % batch:
         return torch.full((), -1.0, device=tensor.device)
-    values = tensor.detach().to(wide(tensor))
+    values = as_real(tensor).to(wide(tensor))
     whole = torch.linalg.vector_norm(values)
     share = torch.linalg.vector_norm(values - values.mean(0)) / whole
     return torch.where(whole > 0, share, -torch.ones_like(share))

@@ -149,7 +149,8 @@ class _Watcher:
     def visit(
         self, index: int, op: str, tensor: Tensor, module: str, arguments: tuple[Any, ...]
     ) -> None:
-        if not tensor.is_floating_point() or tensor.numel() == 0 or op in _UNWRITTEN:
+        known = tensor.is_floating_point() or tensor.is_complex()
+        if not known or tensor.numel() == 0 or op in _UNWRITTEN:
             return
         with torch.no_grad():
             self._forward(index, op, tensor, arguments)
@@ -165,8 +166,10 @@ class _Watcher:
             self.channel = 1 if op.startswith("conv") else -1
             put("signal", index, signal_share(tensor, self.batch))
             read = [t for t in tensors(arguments) if not isinstance(t, nn.Parameter)]
-            if read and read[0].is_floating_point():
+            if read and (read[0].is_floating_point() or read[0].is_complex()):
                 put("input_signal", index, signal_share(read[0], self.batch))
+        if tensor.is_complex():
+            return
         for name, share in (
             ("silent", silent_share(op, tensor, arguments, self.channel)),
             ("saturated", saturated_share(op, tensor, arguments)),

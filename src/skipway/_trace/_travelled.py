@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._numbers_at import wide
+from ._numbers_at import as_real, wide
 
 # One number for each, in this order: sums of squares of the weights, of the step and of the
 # gradient, the inner product of step and gradient; then how many numbers have a gradient, how
@@ -38,8 +38,7 @@ def travelled(old: Tensor, new: Tensor, slope: Tensor | None) -> Tensor:
 
 
 def _flat(tensor: Tensor) -> Tensor:
-    tensor = tensor.detach()
-    return (torch.view_as_real(tensor) if tensor.is_complex() else tensor).reshape(-1)
+    return as_real(tensor).reshape(-1)
 
 
 def _on_host(flat: list[Tensor]) -> np.ndarray[Any, np.dtype[np.float64]]:
