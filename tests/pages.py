@@ -126,7 +126,7 @@ def run(text: str, folder: Path, warnings: str = "error") -> dict[int, str]:
         **os.environ,
         "COLUMNS": "100",
         "OMP_NUM_THREADS": "1",
-        "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join([str(tools), str(Path(sys.executable).parent), os.environ["PATH"]]),
     }
     done = subprocess.run(
         [sys.executable, "-W", warnings, path], cwd=folder, capture_output=True, text=True,
