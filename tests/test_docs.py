@@ -57,7 +57,9 @@ def test_a_block_runs_in_its_framework(
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     # The warnings of frameworks are theirs.
-    pages.run(pages.script(found[:number], found[number]), tmp_path, "default")
+    printed = pages.run(pages.script(found[:number], found[number]), tmp_path, "default")
+    for shown, real in pages.shown(found[: number + 1], printed):
+        assert pages.same(shown, real), f"The page shows\n{shown}\nand what is printed is\n{real}"
 
 
 def test_what_is_not_run_says_why() -> None:
