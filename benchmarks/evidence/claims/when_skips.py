@@ -42,26 +42,33 @@ WITH = [name for name in WAYS if name not in WITHOUT]
 
 
 def network(activation: type[nn.Module], start: str, norm: str) -> nn.Sequential:
-    """Return 30 hidden layers; the better start is that of the activation's own papers.
+    """Return 30 hidden layers, started as PyTorch does or as well as is known.
 
-    Orthogonal, with the gain that keeps a signal: He et al. 2015 (arXiv:1502.01852) for rectifiers,
-    Saxe et al. 2013 (arXiv:1312.6120) for tanh; for sigmoid steep and centred around its middle.
+    Before rectifiers mirrored orthogonal matrices, with which a network begins as an isometry
+    (Balduzzi et al. 2017, arXiv:1702.08591); before tanh orthogonal ones with a gain of 1.05 (Saxe
+    et al. 2013, arXiv:1312.6120); before sigmoid with a gain of 5, centred around its middle.
     """
     parts: list[nn.Module] = []
     for layer in range(DEPTH):
         linear = nn.Linear(64 if layer == 0 else WIDTH, WIDTH)
         if start == "better start":
-            centred = activation is nn.Sigmoid and layer > 0
-            started(linear, {nn.Tanh: 1.05, nn.Sigmoid: 5.0}.get(activation, 2**0.5), centred)
+            restart(linear, activation, first=layer == 0)
         parts += [linear, *([nn.LayerNorm(WIDTH)] if norm else []), activation()]
     return nn.Sequential(*parts, nn.Linear(WIDTH, 10))
 
 
-def started(linear: nn.Linear, gain: float, centred: bool) -> None:
-    nn.init.orthogonal_(linear.weight, gain)
+@torch.no_grad()
+def restart(linear: nn.Linear, activation: type[nn.Module], first: bool) -> None:
     nn.init.zeros_(linear.bias)
-    if centred:  # what comes in is 0.5 in the mean
-        linear.bias.data = -0.5 * linear.weight.data.sum(1)
+    if activation in (nn.ReLU, nn.GELU):
+        rows, columns = linear.weight.shape
+        half = nn.init.orthogonal_(torch.empty(rows // 2, columns if first else columns // 2))
+        half = half if first else torch.cat([half, -half], 1)
+        linear.weight.copy_(torch.cat([half, -half], 0))
+        return
+    nn.init.orthogonal_(linear.weight, 1.05 if activation is nn.Tanh else 5.0)
+    if activation is nn.Sigmoid and not first:  # what comes in is 0.5 in the mean
+        linear.bias.copy_(-0.5 * linear.weight.sum(1))
 
 
 def main() -> None:
