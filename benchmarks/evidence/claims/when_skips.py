@@ -6,10 +6,11 @@ python benchmarks/evidence/claims/when_skips.py
 from __future__ import annotations
 
 from itertools import product
+from statistics import median
 
 import torch
 from matplotlib.axes import Axes
-from record import Claim
+from record import Claim, gap
 from sklearn.datasets import load_digits
 from torch import nn
 
@@ -23,7 +24,7 @@ ACTIVATIONS = {"ReLU": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "GELU": 
 STARTS = ("default start", "better start")
 NORMS = ("", "norm")
 SKIPS = {"": None, "addition": "add", "concatenation": "cat"}
-Ends = dict[tuple[str, str], float]
+Ends = dict[tuple[str, str], list[float]]  # one a seed
 
 
 def called(start: str, norm: str, skip: str) -> str:
@@ -102,7 +103,7 @@ def main() -> None:
         # The linear and the shallow control know no activation of ours: once is enough.
         result = claim.compare(name, cases, controls=name == "ReLU")
         for variant in result.variants:
-            ends[name, variant.name] = variant.median
+            ends[name, variant.name] = [run.test[-1] for run in variant.runs]
             claim.row(
                 activation=name, variant=variant.name, median=variant.median, least=variant.low,
                 most=variant.high, learning_rate=variant.learning_rate,
@@ -117,8 +118,10 @@ def draw(axes: Axes, ends: Ends) -> None:
     axes.figure.set_size_inches(6.4, 5.2)
     marks = zip(ACTIVATIONS, ("o", "s", "^", "D"), strict=True)
     for name, mark in marks:
-        axes.plot([ends[name, way] for way in WAYS], range(len(WAYS)), mark, label=name, alpha=0.8)
-    axes.axvline(ends["ReLU", "linear"], color="#999999", linewidth=0.8, linestyle=":")
+        axes.plot(
+            [median(ends[name, way]) for way in WAYS], range(len(WAYS)), mark, label=name, alpha=0.8
+        )
+    axes.axvline(median(ends["ReLU", "linear"]), color="#999999", linewidth=0.8, linestyle=":")
     axes.set_yticks(range(len(WAYS)), list(WAYS))
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
@@ -126,17 +129,21 @@ def draw(axes: Axes, ends: Ends) -> None:
 
 def verdict(ends: Ends) -> tuple[str, str]:
     """Say how far the best network with a skip is ahead of the best without, per activation."""
-    told, needed = [], 0
+    told, ahead = [], []
+    needed = 0
     for name in ACTIVATIONS:
-        levels = ", ".join(f"{way} {ends[name, way]:.0f}" for way in WAYS)
-        told.append(f"{name}: {levels}")
-        without = max(ends[name, way] for way in WITHOUT)
-        needed += max(ends[name, way] for way in WITH) > without + 1
+        level = {way: median(ends[name, way]) for way in WAYS}
+        told.append(f"{name}: {', '.join(f'{way} {level[way]:.0f}' for way in WAYS)}")
+        best, other = (max(ways, key=level.__getitem__) for ways in (WITH, WITHOUT))
+        apart = gap(ends[name, best], ends[name, other])
+        needed += apart.sign == 1
+        ahead.append(f"{name} {apart}")
     found = (
         f"{DEPTH} hidden layers on digits, test accuracy in %, medians of {SEEDS} seeds at tuned "
-        f"learning rates. {'; '.join(told)}. For {needed} of {len(ACTIVATIONS)} activations the "
-        "best network with a skip is more than a point ahead of the best without. A linear network "
-        f"has {ends['ReLU', 'linear']:.0f}."
+        f"learning rates. {'; '.join(told)}. The best of the eight with a skip ends above the best "
+        f"of the four without, in points: {', '.join(ahead)}; so with those at hand a skip is "
+        f"shown to help for {needed} of {len(ACTIVATIONS)} activations, although eight have more "
+        f"chances than four. A linear network has {median(ends['ReLU', 'linear']):.0f}."
     )
     return found, "yes" if needed == 0 else "partly"
 
