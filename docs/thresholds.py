@@ -1,7 +1,9 @@
 """Draw docs/thresholds.png from the readings: `python docs/thresholds.py`.
 
 For each threshold: what was read of the patients that train as they are, and of those that have the
-illness which the threshold is for (benchmarks/evidence/readings.csv, seeds as separate dots).
+illness which the threshold is for, seeds as separate dots (benchmarks/evidence/readings.csv and, of
+the held-out ones, readings_held_out_now.csv and readings_held_out_again_now.csv). Up to a dotted
+line a few steps on a copy decide.
 """
 
 from __future__ import annotations
@@ -20,14 +22,18 @@ from matplotlib.axes import Axes
 from skipway._diagnose import _thresholds as limit
 
 HERE = Path(__file__).parent
-READINGS = HERE.parent / "benchmarks" / "evidence" / "readings.csv"
+EVIDENCE = HERE.parent / "benchmarks" / "evidence"
+READINGS = ("readings", "readings_held_out_now", "readings_held_out_again_now")
 WELL, SICK, INK = "#2a7f62", "#c2452d", "#333333"
 Row = dict[str, str]
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """One panel: a column of the readings, the limit, and the illness that lies beyond it."""
+    """One panel: a column of the readings, the limit, and the illness that lies beyond it.
+
+    Between the limit and `doubt`, where there is one, a few steps on a copy decide.
+    """
 
     column: str
     value: float
@@ -37,15 +43,16 @@ class Threshold:
     low: float
     high: float
     linear: bool = False
+    doubt: float | None = None
 
 
 PANELS = [
     Threshold("decades lost", limit.DYING, "vanishing",
               "decades of elasticity lost on the way back", True, 0, 30, True),
     Threshold("lowest elasticity", limit.WEAK, "vanishing",
-              "lowest elasticity", False, 1e-20, 1e3),
+              "lowest elasticity", False, 1e-20, 1e3, doubt=limit.SURELY_DYING),
     Threshold("highest weight elasticity", limit.EXPLODING, "exploding",
-              "highest weight elasticity", True, 1e-2, 1e6),
+              "highest weight elasticity", True, 1e-2, 1e6, doubt=limit.SURELY_EXPLODING),
     Threshold("growth", limit.GROWTH, "exploding",
               "growth of the signal, first to last layer", True, 1e-2, 1e6),
     Threshold("skill", limit.MISSCALED, "exploding",
@@ -55,9 +62,14 @@ PANELS = [
     Threshold("saturated", limit.SATURATED, "saturation",
               "largest share of a layer's values on flat ends", True, 0, 1, True),
     Threshold("arriving", limit.COLLAPSED, "collapsed-signal",
-              "what differs between samples, at the last layer", False, 1e-8, 1),
+              "what differs between samples, at the last layer", False, 1e-8, 1,
+              doubt=limit.SURELY_COLLAPSED),
     Threshold("planned", limit.SLOW, "lr-too-small",
               "part of the loss that one step removes", False, 1e-9, 1e3),
+    Threshold("planned", limit.FAST, "lr-too-large",
+              "part of the loss that one step removes", True, 1e-9, 1e3, doubt=limit.DOUBTFUL),
+    Threshold("dependence", limit.INDEPENDENT, "no-signal",
+              "p of no dependence between inputs and targets", True, 0, 1, True),
     Threshold("end", limit.STUCK, "lr-too-large",
               "loss after the steps tried, over that before or a constant's", True, 0, 2, True),
     Threshold("lost", limit.LOST, "precision",
@@ -73,10 +85,12 @@ PANELS = [
 
 def main() -> None:
     """Draw all panels into one picture."""
-    with READINGS.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows: list[Row] = []
+    for name in READINGS:
+        with (EVIDENCE / f"{name}.csv").open(newline="") as file:
+            rows += csv.DictReader(file)
     random.seed(0)
-    figure, panels = plt.subplots(7, 2, figsize=(11, 12))
+    figure, panels = plt.subplots(8, 2, figsize=(11, 13.7))
     for panel, threshold in zip(panels.T.flat, PANELS, strict=True):
         _draw(panel, threshold, rows)
     figure.tight_layout(h_pad=1.2)
@@ -92,6 +106,8 @@ def _draw(panel: Axes, threshold: Threshold, rows: list[Row]) -> None:
         heights = [height + random.uniform(-0.25, 0.25) for _ in values]
         panel.plot(values, heights, "o", color=colour, markersize=3.5, alpha=0.55, mew=0)
     panel.axvline(threshold.value, color=INK, linewidth=1)
+    if threshold.doubt is not None:
+        panel.axvline(threshold.doubt, color=INK, linewidth=1, linestyle=":")
     panel.set_xscale("linear" if threshold.linear else "log")
     margin = 0.02 * (threshold.high - threshold.low) if threshold.linear else 0
     panel.set_xlim(threshold.low - margin, threshold.high + margin)

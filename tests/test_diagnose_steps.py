@@ -84,6 +84,23 @@ def test_where_it_leaves_a_doubt_some_are(rate, cause, doubt):
     assert {"steps too small", "steps too large"}.isdisjoint(quick.absent)
 
 
+def test_a_step_that_may_be_too_large_is_looked_at_before_others_are_tried():
+    (inputs, targets), _ = data.digits(64)
+    batch = inputs[:128], targets[:128]
+    for rate, more, cause in ((0.3, 1, "healthy"), (30.0, 40, "lr-too-large")):
+        model, passes = network(), []
+        optimizer = torch.optim.SGD(model.parameters(), rate, momentum=0.9)
+
+        def loss(output: Tensor, labels: Tensor, passes: list[int] = passes) -> Tensor:
+            passes.append(len(output))
+            return F.cross_entropy(output, labels)
+
+        found = diagnose(model, batch, loss, optimizer=optimizer)
+        assert found.cause == cause
+        taken = len(passes) - calls_for_a_constant()
+        assert taken == more if more == 1 else taken > more
+
+
 def test_steps_that_are_asked_for_are_taken():
     _, passes = look(0.1, steps=25)
     assert len(passes) == calls_for_a_constant() + 26  # one loss before each step, one at the end

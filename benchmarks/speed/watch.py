@@ -1,4 +1,4 @@
-"""What watching costs: `python benchmarks/speed/watch.py [ROUNDS]`, results in watch.json.
+"""What watching costs: `python benchmarks/speed/watch.py [ROUNDS] [--only PART]`, in watch.json.
 
 Two networks: a perceptron of 20 layers of 64 with batches of 64, under SGD and Adam, and
 torchvision's resnet18 on 8 x 3 x 64 x 64. Each variant trains a copy of its own; they take turns
@@ -19,9 +19,11 @@ loop of the same round. The rivals look at every step:
 
 from __future__ import annotations
 
+import argparse
 import copy
 import importlib.metadata
 import importlib.util
+import json
 import os
 import statistics
 import sys
@@ -46,16 +48,26 @@ from oracle import torchvision
 Loss = Callable[[Tensor], Tensor]
 
 
-def main(rounds: int) -> None:
-    result: dict[str, Any] = {**machine("torchvision"), "rounds": rounds}
-    if cockpits():
-        result["cockpit"] = importlib.metadata.version("cockpit-for-pytorch")
+def main() -> None:
+    given = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    given.add_argument("rounds", type=int, nargs="?", default=15)
+    given.add_argument("--only", default="", help="cases whose name and threads hold these words")
+    options = given.parse_args()
+    where = Path(__file__).with_suffix(".json")
+    result = json.loads(where.read_text("utf-8")) if options.only and where.exists() else {}
     for threads in (1, 2):
         torch.set_num_threads(threads)
         for name, network, optimizer, steps in CASES:
-            measures = measured(network, optimizer, steps, rounds if steps > 10 else rounds // 2)
-            result[f"{name}, threads: {threads}"] = measures
-            result["load after"] = round(os.getloadavg()[0], 2)
+            case = f"{name}, threads: {threads}"
+            if options.only not in case:
+                continue
+            rounds = options.rounds if steps > 10 else max(1, options.rounds // 2)
+            here = {**machine("torchvision"), "rounds": rounds}
+            if cockpits():
+                here["cockpit"] = importlib.metadata.version("cockpit-for-pytorch")
+            result[case] = measured(network, optimizer, steps, rounds)
+            here["load after"] = round(os.getloadavg()[0], 2)
+            result[case]["machine"] = here
             write(__file__, result)  # what is known so far, lest a long run is lost
 
 
@@ -288,4 +300,4 @@ CASES = (
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 15)
+    main()

@@ -14,7 +14,7 @@ def doubts_of(facts: Facts) -> tuple[str, ...]:
     asked = (
         ("the steps are too small", step.steady < limit.SLOW),
         # NaN compares as neither larger nor smaller, so this asks for what it is not.
-        ("the steps are too large", not step.steady <= limit.DOUBTFUL),
+        ("the steps are too large", not facts.falls and not step.steady <= limit.DOUBTFUL),
         ("frozen layers hold the others back", bool(facts.frozen or facts.unheld)),
         ("the layers without a gradient are missed", facts.dying_beside),
         ("so small a gradient is enough to learn from", facts.hardly_dying),

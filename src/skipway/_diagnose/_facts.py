@@ -148,6 +148,8 @@ class Facts:
     optimizer: str | None = None
     step: Stepped | None = None
     tried: Tried | None = None
+    falls: bool = False
+    """The loss was seen to fall after one step at its full momentum, as far as it can be told."""
     undecided: bool = False
     """Further steps may still be tried, so what is near a limit is not yet called."""
     doubts: tuple[str, ...] = ()

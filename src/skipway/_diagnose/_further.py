@@ -12,7 +12,7 @@ from ._dependence import dependence
 from ._doubts import doubts_of
 from ._facts import Facts, Stepped, Tried, is_stuck
 from ._labels import carried_over, pairs_of
-from ._trial import search_rate, try_steps
+from ._trial import loss_after, search_rate, try_steps
 from ._words import either
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ def try_further(task: Task, facts: Facts) -> Facts:
     if optimizer is None or step is None:
         return facts
     facts = _with_dependence(task, facts)
+    if task.steps is None and step.planned <= limit.FAST and step.steady > limit.DOUBTFUL:
+        facts = replace(facts, falls=_falls(task, optimizer, facts, step))
     doubts = doubts_of(facts)
     steps = (STEPS if doubts else 0) if task.steps is None else task.steps
     if steps < 1:
@@ -46,6 +48,19 @@ def try_further(task: Task, facts: Facts) -> Facts:
         )
         return replace(facts, doubts=doubts)
     return replace(facts, tried=tried)
+
+
+def _falls(task: Task, optimizer: Optimizer, facts: Facts, step: Stepped) -> bool:
+    """Tell, for one forward pass, whether the loss falls as far as momentum will carry it."""
+    try:
+        after = loss_after(
+            task.model, optimizer, task.evaluate, task.gradients, max(1.0, step.growing)
+        )
+    except Exception:
+        return False  # a model that cannot be copied; the doubt stays
+    # A step to the bottom of a parabola brings half of what it promises to first order.
+    enough = min(1 - limit.BETTER, step.steady / 4)
+    return after <= facts.loss - enough * abs(facts.loss)
 
 
 def _with_dependence(task: Task, facts: Facts) -> Facts:

@@ -44,6 +44,7 @@ class Task:
     graph: Graph = field(default_factory=lambda: Graph((), (), ()))
     again: Callable[[], None] = lambda: None
     keeps: bool = False
+    gradients: dict[str, Tensor | None] = field(default_factory=dict)
 
     def evaluate(self, model: nn.Module) -> Tensor:
         """Return the loss, the mean over the batches."""
@@ -72,7 +73,7 @@ class Task:
         self.again, self.keeps = random_state(), True
         seen = self._probe()
         self.keeps = False
-        self.graph = seen.graph
+        self.graph, self.gradients = seen.graph, seen.gradients
         chance = self._chance()
         moves, epsilon = self._step(seen)
         held = None if self.optimizer is None else _held(self.optimizer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -65,6 +65,32 @@ def try_steps(
             parameter.grad = gradient
         twin.step()
     return losses, others
+
+
+def loss_after(
+    model: nn.Module,
+    optimizer: Optimizer,
+    evaluate: Evaluate,
+    gradients: Mapping[str, Tensor | None],
+    factor: float,
+) -> float:
+    """Return the loss after one step of a copy, `factor` times as far, for one forward pass more.
+
+    Args:
+        model: stays as it is.
+        optimizer: stays as it is.
+        evaluate: the loss of a model.
+        gradients: of the model's parameters by name, known already; the optimizer may change them.
+        factor: of the optimizer's learning rate.
+    """
+    clone, twin = _twins(model, optimizer)
+    for name, parameter in clone.named_parameters():
+        parameter.grad = gradients.get(name)
+    for group in twin.param_groups:
+        group["lr"] = group["lr"] * factor
+    twin.step()
+    with torch.no_grad():
+        return _finite(evaluate(clone))
 
 
 def search_rate(
