@@ -1037,11 +1037,16 @@ def test_folder_of_another_process_is_refused(tmp_path):
 
 SLOW_CASE = textwrap.dedent("""
     import time, torch
+    from pathlib import Path
     from torch import nn
     from skipway import Case
 
     def model():
-        time.sleep(0.3)  # so that there is a middle in which another process comes
+        # In the middle of the run it waits until another process has come and gone.
+        begun = time.monotonic()
+        while len(list(Path("run/cells").glob("*.json"))) == 2 and not Path("gone").exists():
+            assert time.monotonic() < begun + 120
+            time.sleep(0.05)
         return nn.Linear(4, 2)
 
     x = torch.randn(40, 4, generator=torch.Generator().manual_seed(0))
@@ -1065,6 +1070,7 @@ def test_fresh_start_waits_for_its_turn(tmp_path):
         before = {path: path.stat().st_ino for path in folder.rglob("*.json")}
         second = subprocess.run([*command, "--fresh"], **options, check=False)
         assert first.poll() is None, "it ended before the second process came"
+        (tmp_path / "gone").touch()
         assert second.returncode == 2
         assert "Another process works in" in second.stderr
         assert {path: path.stat().st_ino for path in before} == before
