@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+from browser import browser, visit  # noqa: F401  # fixtures
+
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:

@@ -11,8 +11,6 @@ from skipway._results import SkipConnection
 from skipway.report._folds import MOST_ROWS
 from test_report import KINDS
 
-pytest_plugins = ("browser",)
-
 
 def card(driver) -> dict[str, list[str]]:
     """Read the card: its name, its words, its numbers."""

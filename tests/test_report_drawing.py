@@ -20,8 +20,6 @@ from skipway import report
 from skipway._results import Event
 from test_watch_heat import watched
 
-pytest_plugins = ("browser",)
-
 EVENT = Event(step=30, cause="precision", words="hidden.1 stopped moving", layers=("hidden.1",),
               until=80)  # fmt: skip
 FALLING = [[10 ** -(0.5 * layer + 0.05 * step) for step in range(40)] for layer in range(12)]

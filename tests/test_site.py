@@ -19,7 +19,6 @@ from skipway._results import CAUSES
 
 pytest.importorskip("mkdocs", reason="the site is built where the extra `docs` is installed")
 
-pytest_plugins = ("browser",)
 ROOT = Path(__file__).parent.parent
 
 
