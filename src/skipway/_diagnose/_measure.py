@@ -167,12 +167,6 @@ def _sizes(
     return found
 
 
-def _narrow(parameter: Tensor) -> int:
-    """Return the smaller width of a matrix or kernel; a vector, whatever its shape, has one."""
-    vector = parameter.dim() < 2 or parameter.numel() == max(parameter.shape)
-    return parameter.numel() if vector else min(len(parameter), parameter[0].numel())
-
-
 def _reading(
     unit: Unit,
     seen: Probe,
