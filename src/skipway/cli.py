@@ -60,7 +60,10 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            value = super().invoke(ctx)
+            if sys.stdout is not None:
+                sys.stdout.flush()  # a reader who has gone is noticed here, not when Python ends
+            return value
         except SkipwayError as error:
             if ctx.params.get("show_traceback"):
                 traceback.print_exc()
