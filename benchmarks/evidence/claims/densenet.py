@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from skipway import Comparison
 from skipway.models import DenseNet, cifar_densenet, cifar_resnet
 
-SEEDS = 3
+SEEDS = 5
 EPOCHS = 6
 WIDTHS = (2, 4, 8, 12)  # of ResNet-20
 GROWTHS = (2, 3, 4)  # of DenseNet-BC-40: six layers in each of three blocks

@@ -16,7 +16,7 @@ from torch import nn
 
 from skipway import Case, rewire
 
-SEEDS = 3
+SEEDS = 5
 DEPTH = 30
 WIDTH = 48
 RATE, FACTORS = 0.02, (1.0, 4.0, 16.0)
