@@ -90,7 +90,9 @@ def test_the_tools_that_releases_are_checked_with_agree(built: Path, tool: list[
     if importlib.util.find_spec(tool[0]) is None:
         pytest.skip(f"{tool[0]} is not installed")
     files = [str(path) for path in built.glob("*") if tool[0] == "twine" or path.suffix == ".whl"]
-    done = subprocess.run([sys.executable, "-m", *tool, *files], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", *tool, *files], cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
