@@ -396,6 +396,40 @@ def test_paper_holds_what_the_screen_holds(browser, visit, tmp_path):
     assert matrix(driver)[0] == pytest.approx(1, abs=0.3)  # and the drawing was whole
 
 
+# ---------------------------------------------------------------- frames that are hidden
+
+DRAWN = """
+    const inside = document.querySelector("iframe").contentDocument;
+    const drawing = inside.querySelector("#drawing svg .all");
+    const scale = drawing && new DOMMatrix(getComputedStyle(drawing).transform).a;
+    const widths = [...inside.querySelectorAll(".uplot canvas")].map(each => each.clientWidth);
+    return [scale, inside.querySelector("#drawing").clientWidth, widths]"""
+
+
+@pytest.mark.parametrize("made", [samples.cure(50), heated()], ids=["curves", "heat"])
+def test_a_page_in_a_frame_that_is_hidden_is_drawn_when_it_is_shown(browser, tmp_path, made):
+    """A notebook hides the frames of other tabs; a picture of a whole page has none for a moment."""
+    place, hidden = tmp_path / "notebook.html", "arguments[0].style.display = 'none'"
+    framed = html.escape(report.page(made.to_dict()), quote=True)
+    place.write_text(
+        f'<div style="display:none"><iframe width="900" srcdoc="{framed}"></iframe></div>', "utf-8"
+    )
+    browser.get_log("browser")
+    browser.get(place.as_uri())
+    box = browser.find_element("css selector", "div")
+    for _ in range(2):
+        browser.execute_script("arguments[0].style.display = ''", box)
+        time.sleep(0.3)
+        scale, width, canvases = browser.execute_script(DRAWN)
+        assert scale > 0.1
+        assert 300 < width <= 900
+        assert canvases
+        assert min(canvases) > 50
+        browser.execute_script(hidden, box)
+        time.sleep(0.3)
+    assert browser.get_log("browser") == []
+
+
 # ---------------------------------------------------------------- for everyone
 
 

@@ -37,7 +37,9 @@
     return made;
   }
 
+  // A frame that is not shown has no width: the curves are drawn when it has.
   function draw() {
+    if (!group.clientWidth) return;
     plots.forEach(each => { each.root.parentNode.querySelector(".now").remove(); each.destroy(); });
     plots = [...group.querySelectorAll(".pan")].map(plot);
   }
@@ -57,7 +59,7 @@
 
   draw();
   let width = group.clientWidth;
-  addEventListener("resize", () => { if (group.clientWidth !== width) { width = group.clientWidth; draw(); } });
+  addEventListener("resize", () => { if (group.clientWidth && group.clientWidth !== width) { width = group.clientWidth; draw(); } });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   void sync;
 })();

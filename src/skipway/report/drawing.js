@@ -42,7 +42,9 @@
     return { x, y: Math.min(height - 24 - at, Math.max(24 - at, wanted.y)) };
   }
 
+  // A frame that is not shown has no width, and a drawing in it no scale: it begins when it is.
   function begin() {
+    if (!map.clientWidth) return;
     views = pictures.map((svg, at) => {
       const view = svgPanZoom(svg, {
         viewportSelector: content[at], fit: true, center: false, minZoom: 1, maxZoom: most,
@@ -76,6 +78,7 @@
   }
 
   function zoom(step) {
+    if (!views.length) return undefined;
     if (step === "all") return whole();
     // Closer to the layer that is selected, with its arcs above the spine.
     const view = views[0], now = view.getZoom(), { realZoom } = view.getSizes(), place = view.getPan();
@@ -133,7 +136,7 @@
     const keys = { "+": "in", "=": "in", "-": "out", "0": "all" };
     const steps = { ArrowLeft: 80, ArrowRight: -80 };
     if (event.key in keys) zoom(keys[event.key]);
-    else if (event.key in steps) views[0].panBy({ x: steps[event.key], y: 0 });
+    else if (event.key in steps) views[0]?.panBy({ x: steps[event.key], y: 0 });
     else return;
     event.preventDefault();
   });
@@ -159,7 +162,7 @@
   begin();
   let width = map.clientWidth; // a phone changes its height whenever its address bar comes or goes
   addEventListener("resize", () => {
-    if (map.clientWidth === width) return;
+    if (!map.clientWidth || map.clientWidth === width) return;
     width = map.clientWidth;
     still();
     begin();

@@ -36,7 +36,9 @@
   const every = Math.ceil(names.length / 40);
   const behind = names.map((_, at) => at).filter(at => at % every === 0);
 
+  // A frame that is not shown has no width: the curve is drawn when it has.
   function draw() {
+    if (!svg.getBoundingClientRect().width) return;
     plot?.destroy();
     const style = getComputedStyle(document.documentElement);
     const ink = style.getPropertyValue("--ink"), quiet = style.getPropertyValue("--ink3"), grid = style.getPropertyValue("--grid");
@@ -85,6 +87,6 @@
   reading.hidden = lines.hidden = false;
   draw();
   let width = svg.getBoundingClientRect().width;
-  addEventListener("resize", () => { const now = svg.getBoundingClientRect().width; if (now !== width) { width = now; draw(); } });
+  addEventListener("resize", () => { const now = svg.getBoundingClientRect().width; if (now && now !== width) { width = now; draw(); } });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 })();
