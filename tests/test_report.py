@@ -331,8 +331,9 @@ def test_folds_hide_only_what_repeats(count, period, kept, data):
         hidden = range(fold.first, fold.end)
         assert not kept & set(hidden)
         assert len({classes[at] for at in hidden}) == 1
-        assert (fold.end - fold.first) % fold.period == 0
-        assert signs[fold.first] == signs[fold.end - fold.period]
+        each, rest = divmod(fold.end - fold.first, fold.blocks)
+        assert rest == 0
+        assert signs[fold.first] == signs[fold.end - each]
     shown = count - sum(fold.rows - 1 for fold in found)
     # A stretch too short to fold has at most 6 blocks and two cut ones.
     assert shown <= 8 * period * (1 + len(kept) + len(edges)) + len(kept)

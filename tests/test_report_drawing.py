@@ -408,7 +408,7 @@ DRAWN = """
 
 @pytest.mark.parametrize("made", [samples.cure(50), heated()], ids=["curves", "heat"])
 def test_a_page_in_a_frame_that_is_hidden_is_drawn_when_it_is_shown(browser, tmp_path, made):
-    """A notebook hides the frames of other tabs; a picture of a whole page has none for a moment."""
+    """A notebook hides frames, and so does a picture of a whole page, for a moment."""
     place, hidden = tmp_path / "notebook.html", "arguments[0].style.display = 'none'"
     framed = html.escape(report.page(made.to_dict()), quote=True)
     place.write_text(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from . import _lanes
+from . import _lanes, _stages
 from ._axis import LogAxis
 from ._rows import Reading, Rows
 from ._values import NONE, SEVERITY, STATES, clipped, decades, log10, short
+
+_NUMBER = re.compile(r"\d+$")
 
 # What stands in place of a bar where the number has no logarithm.
 NO_BAR = {"0": "exactly zero", "∞": "infinite", "NaN": "not a number"}
@@ -137,14 +140,19 @@ def _fold(
         for side, lane in zip(found.readings, drawn, strict=True)
     ]
     said = f"{fold.label.replace('×', 'times')}, {first} to {last}: {fold.rows} layers"
-    return FoldRow(fold.first, fold.end, fold.label, between(first, last), said, height, cells)
+    names, sizes = found.names, ((fold.first, fold.head), (fold.tail, fold.end))
+    ends = [_stages.block_of(names[start:end]) for start, end in sizes]
+    return FoldRow(fold.first, fold.end, fold.label, between(*ends), said, height, cells)
 
 
 def between(first: str, last: str) -> str:
-    """Write two names as a range; what they share is written once."""
-    stem = max(first.rfind("."), first.rfind("#")) + 1
-    end = last.removeprefix(first[:stem])
-    return f"{clipped(first, 22)} – {clipped(end, 22)}"
+    """Write two names as a range; what they share before their numbers is written once."""
+    start, before = _NUMBER.search(last), last.rstrip("0123456789")
+    end = last if start is None or not first.startswith(before) else start[0]
+    if end == last:
+        stem = max(first.rfind("."), first.rfind("#")) + 1
+        end = clipped(last.removeprefix(first[:stem]), 22)
+    return f"{clipped(first, max(22, 34 - len(end)))} – {end}"
 
 
 def _fold_cell(

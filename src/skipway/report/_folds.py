@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+
+from . import _stages
 
 # Up to this many rows nothing folds; beyond it a page should open with at most MOST_ROWS.
 FEW_ROWS = 40
@@ -14,11 +16,16 @@ FEWEST_REPEATS = 4
 
 @dataclass(frozen=True)
 class Fold:
-    """Rows `first` to `end - 1`, repeats of a block of `period` rows."""
+    """Rows `first` to `end - 1`, which are so many blocks of one or more rows each.
+
+    The first block ends before row `head`, the last one begins at row `tail`.
+    """
 
     first: int
     end: int
-    period: int
+    blocks: int
+    head: int
+    tail: int
 
     @property
     def rows(self) -> int:
@@ -28,13 +35,14 @@ class Fold:
     @property
     def label(self) -> str:
         """What it holds: `"Block × 11"`."""
-        if self.period == 1:
-            return f"Layer × {self.rows}"
-        return f"Block × {self.rows // self.period}"
+        return f"{'Layer' if self.blocks == self.rows else 'Block'} × {self.blocks}"
 
 
 def folds(
-    signs: Sequence[Hashable], classes: Sequence[Hashable], kept: Collection[int]
+    signs: Sequence[Hashable],
+    classes: Sequence[Hashable],
+    kept: Collection[int],
+    names: Sequence[str] = (),
 ) -> list[Fold]:
     """Choose the folds, in order, so that what matters stays in sight.
 
@@ -42,19 +50,50 @@ def folds(
         signs: what makes two rows repeats of each other: type, shapes, skips.
         classes: the health of each row; a change of it stays visible while that leaves few rows.
         kept: rows that are never folded.
+        names: module paths of the rows, for a network in which too little is alike.
 
     Returns:
-        Folds that keep one repeat visible at each end.
+        Folds; those of blocks that are alike keep one repeat visible at each end.
     """
     if len(signs) <= FEW_ROWS:
         return []
-    nothing = [None] * len(signs)
-    attempts = ((signs, classes), (signs, nothing), (nothing, nothing))
     found: list[Fold] = []
-    for sign, health in attempts:
-        found = _folds(sign, health, kept)
+    for found in _attempts(signs, classes, kept, names):
         if len(signs) - sum(fold.rows - 1 for fold in found) <= MOST_ROWS:
             break
+    return found
+
+
+def _attempts(
+    signs: Sequence[Hashable],
+    classes: Sequence[Hashable],
+    kept: Collection[int],
+    names: Sequence[str],
+) -> Iterator[list[Fold]]:
+    """Yield folds, those that show the most of a network first."""
+    nothing = [None] * len(signs)
+    yield _folds(signs, classes, kept)
+    yield _folds(signs, nothing, kept)
+    for level in reversed(range(_stages.depth(names))):
+        for ends in (1, 0):
+            yield _by_stage(names, level, kept, ends)
+    for parts in reversed(range(1, max((name.count(".") for name in names), default=0) + 1)):
+        yield [
+            Fold(first, end, end - first, first + 1, end - 1)
+            for first, end in _stages.modules(names, parts, kept)
+            if end - first >= FEWEST_REPEATS
+        ]
+    yield _folds(nothing, nothing, kept)
+
+
+def _by_stage(names: Sequence[str], level: int, kept: Collection[int], ends: int) -> list[Fold]:
+    """Fold the blocks of each stage, all but so many at either end."""
+    found = []
+    for blocks in _stages.stages(names, level, kept):
+        inner = blocks[ends : len(blocks) - ends]
+        if len(inner) > 1 and inner[-1][1] - inner[0][0] >= FEWEST_REPEATS:
+            (first, head), (tail, end) = inner[0], inner[-1]
+            found.append(Fold(first, end, len(inner), head, tail))
     return found
 
 
@@ -67,7 +106,8 @@ def _folds(
             first = start + -(-(low + period - start) // period) * period
             last = start + (high - period - start) // period * period
             if last - first >= FEWEST_REPEATS * period:
-                found.append(Fold(first, last, period))
+                blocks = (last - first) // period
+                found.append(Fold(first, last, blocks, first + period, last - period))
     return found
 
 

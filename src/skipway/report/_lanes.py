@@ -21,7 +21,8 @@ FIRST_LANE = 24
 NEXT_LANE = 12
 LONGEST_ELLIPSE = 6
 PITCH = 3
-TALLEST = 120
+SHORTEST, TALLEST = 34, 120  # px of a closed fold; it has two lines of text
+SEEN = 6  # px: an arc in a closed fold that is no higher is not seen as one
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,9 @@ class Lanes:
 def profile(fold: Fold) -> tuple[int, list[int]]:
     """Return the height of a closed fold and the top of the bar of each of its rows, in px."""
     bars = min(fold.rows, (TALLEST - 8) // PITCH)
-    tops = [5 + PITCH * (at * bars // fold.rows) for at in range(fold.rows)]
-    return bars * PITCH + 9, tops
+    height = max(SHORTEST, bars * PITCH + 9)
+    first = (height - bars * PITCH + 1) // 2
+    return height, [first + PITCH * (at * bars // fold.rows) for at in range(fold.rows)]
 
 
 def lanes(
@@ -158,8 +160,8 @@ class _Pen:
             if not inner:
                 opened[at] += self._through(arc, ROW) if arc.start < fold.first <= arc.end else ""
             height, tops = self.pictures[at]
-            if inner and tops[0] == tops[1]:
-                # Too small to be seen: the line of the lane stands for all of them.
+            if inner and tops[arc.end - fold.first] - tops[arc.start - fold.first] < SEEN:
+                # The line of the lane stands for all of them.
                 line = self._through(arc, height)
                 closed[at] += "" if line in closed[at] else line
             else:

@@ -74,7 +74,8 @@ def rows(sides: Sequence[Side]) -> Rows:
         drawn.append(arranged([arc for arc in had if (arc.start, arc.end) not in twice] + new))
         undrawn += lost + missing
     flags = _flags(sides[0].diagnosis["findings"], index)
-    chosen = folds(_signs(names, readings, drawn), _classes(readings), _kept(sides, index, flags))
+    signs, kept = _signs(names, readings, drawn), _kept(sides, index, flags)
+    chosen = folds(signs, _classes(readings), kept, names)
     return Rows(names, readings, flags, chosen, drawn, undrawn, sides[-1].said)
 
 
