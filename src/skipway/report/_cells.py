@@ -152,7 +152,7 @@ def between(first: str, last: str) -> str:
     if end == last:
         stem = max(first.rfind("."), first.rfind("#")) + 1
         end = clipped(last.removeprefix(first[:stem]), 22)
-    return f"{clipped(first, max(22, 34 - len(end)))} – {end}"
+    return f"{clipped(first, max(22, 36 - len(end)))} – {end}"
 
 
 def _fold_cell(
