@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shlex
 import sys
-import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import __version__, cases
+from ._cli_errors import Commands
 from ._cli_options import (
     check_ending,
     json_option,
@@ -23,13 +22,11 @@ from ._cli_options import (
     training_options,
     workers_of,
 )
-from ._errors import RunError, SkipwayError
-from ._visible import visible
+from ._cli_results import finish, finish_rewiring, plan_in, result_in, show
 from .learn._commands import learn
 
 if TYPE_CHECKING:
     from ._case import Case
-    from ._results import Plan, Rewiring
 
 RUNS = Path("skipway-runs")
 CASE_HELP = "CASE is a built-in name (see `skipway cases`) or path/to/file.py[:name]."
@@ -41,65 +38,8 @@ SUBJECT_HELP = (
 )
 
 
-class _Commands(click.Group):
-    """The commands in the order in which one meets them, and errors as one paragraph."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
-
-    def main(self, *args: Any, **more: Any) -> Any:
-        # A terminal or file that cannot hold ⁻ or × gets them written out, not an exception.
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="backslashreplace")
-        try:
-            return super().main(*args, **more)
-        except OSError as error:  # where a help text cannot be written
-            _say_unwritten(error)
-            raise SystemExit(2) from None
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            value = super().invoke(ctx)
-            if sys.stdout is not None:
-                sys.stdout.flush()  # a reader who has gone is noticed here, not when Python ends
-            return value
-        except SkipwayError as error:
-            if ctx.params.get("show_traceback"):
-                traceback.print_exc()
-            click.echo(f"skipway: {visible(str(error))}", err=True)
-            if error.more:
-                click.echo(error.more, err=True)
-            ctx.exit(2)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except BrokenPipeError:
-            from ._console import nobody_reads
-
-            nobody_reads()
-        except OSError as error:
-            if ctx.params.get("show_traceback"):
-                traceback.print_exc()
-            _say_unwritten(error)
-            ctx.exit(2)
-        except Exception as error:
-            if ctx.params.get("show_traceback"):
-                traceback.print_exc()
-            click.echo(
-                f"skipway: {type(error).__name__}, which was not foreseen: {visible(str(error))}. "
-                "To see where it came from: skipway --traceback ...",
-                err=True,
-            )
-            ctx.exit(2)
-        except KeyboardInterrupt:
-            click.echo(
-                "\nStopped. What was finished is kept; the same command continues.", err=True
-            )
-            ctx.exit(130)
-
-
 @click.group(
-    cls=_Commands,
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with `skipway cure`: it takes the embedded 50-layer network through everything. "
     "Then hand it a file of your own: `skipway cure my_case.py`.",
@@ -161,7 +101,7 @@ def cure(
             stale.unlink()
         for rewiring in result.rewirings:
             rewiring.plan.save(place / f"plan-{rewiring.plan.how}.json")
-    _print(result.to_dict(), as_json)
+    show(result.to_dict(), as_json)
     if not as_json:
         click.echo(f"Report  {page}\nData    {data}")
     raise SystemExit(1 if result.outcome == "not cured" else 0)
@@ -179,7 +119,7 @@ def diagnose(case: str, after: int, save: Path | None, as_json: bool) -> None:
     check_ending(save, ".html", ".json")
     with _progress("diagnose") as progress:
         result = diagnose_case(_find(case), epochs=after, progress=progress)
-    _finish(result, save, as_json)
+    finish(result, save, as_json)
 
 
 @main.command(epilog=CASE_HELP)
@@ -204,11 +144,11 @@ def rewire(
     from ._cure import rewire_case
 
     check_ending(save, ".py", ".json", ".html")
-    given = _plan_in(plan)
+    given = plan_in(plan)
     if given is not None and how not in (None, given.how):
         raise click.UsageError(f"--how {how} and a plan that says {given.how}; leave one out.")
     result = rewire_case(_find(case), how=how or "add", plan=given, preserve=preserve)
-    _finish_rewiring(result, save, as_json)
+    finish_rewiring(result, save, as_json)
 
 
 RULES = ("rezero", "skipinit", "layerscale", "stochastic-depth", "fixup", "scaled", "deepnorm",
@@ -249,10 +189,10 @@ def reconnect(
     if plan and rule:
         raise click.UsageError("--rule and --plan, which says the rule itself; leave one out.")
     chosen = None if rule == "none" else rule or "rezero"
-    given = _plan_in(plan)
+    given = plan_in(plan)
     model, inputs = subject(case, shape)
     result = run(model, inputs, rule=chosen, preserve=preserve, plan=given)
-    _finish_rewiring(result, save, as_json)
+    finish_rewiring(result, save, as_json)
 
 
 @main.command(epilog=SUBJECT_HELP)
@@ -266,7 +206,7 @@ def skips(case: str, shape: str | None, save: Path | None, as_json: bool) -> Non
     from ._subject import subject
 
     check_ending(save, ".html", ".json")
-    _finish(run(*subject(case, shape)), save, as_json)
+    finish(run(*subject(case, shape)), save, as_json)
 
 
 @main.command(epilog=CASE_HELP)
@@ -314,13 +254,13 @@ def compare(
         "retry_failed": retry_failed,
     }
     if dry_run:
-        _print(foresee(together, **shared, fresh=fresh).to_dict(), as_json)
+        show(foresee(together, **shared, fresh=fresh).to_dict(), as_json)
         return
     with _kept_in(place, fresh):
         with _progress("compare") as progress:
             result = run(together, **shared, time_limit=time_limit, progress=progress)
         result.save(place / "result.json")
-        _finish(result, save or place / "report.html", as_json)
+        finish(result, save or place / "report.html", as_json)
 
 
 @main.command("cases")
@@ -351,8 +291,8 @@ def report(run: Path, save: Path | None, as_json: bool) -> None:
     """
     from ._results import read
 
-    source = _result_in(run) if run.is_dir() else run
-    _finish(read(source), save or source.with_name("report.html"), as_json)
+    source = result_in(run) if run.is_dir() else run
+    finish(read(source), save or source.with_name("report.html"), as_json)
 
 
 main.add_command(learn)
@@ -365,37 +305,9 @@ def docs(page: str) -> None:
 
     The errors name pages: `skipway docs rewire#the-optimizer`.
     """
-    from ._docs import show
+    from ._docs import show as show_page
 
-    show(page)
-
-
-def _say_unwritten(error: OSError) -> None:
-    """Say what the system said, and let go of an output that takes nothing any more."""
-    from ._console import silence
-
-    where = f": {error.filename}" if error.filename is not None else ""
-    words = f"skipway: {error.strerror or error}{where}. Make room or choose another place."
-    with suppress(OSError):
-        click.echo(visible(words), err=True)
-    try:
-        sys.stdout.flush()
-    except OSError:
-        silence(sys.stdout)
-
-
-def _result_in(folder: Path) -> Path:
-    """Return the file that holds the result; one that compare() left counts as well."""
-    for name in ("result.json", "comparison.json"):
-        if (folder / name).exists():
-            return folder / name
-    cells = len(list((folder / "cells").glob("*.json")))
-    raise RunError(
-        f"{folder} holds no result yet, but {cells} finished trainings. The command that began "
-        "the run goes on where it stopped."
-        if cells
-        else f"{folder} holds no run: neither result.json nor comparison.json is in it."
-    )
+    show_page(page)
 
 
 def _find(spec: str, epochs: int | None = None) -> Case:
@@ -416,41 +328,6 @@ def _kept_in(place: Path, fresh: bool) -> Iterator[None]:
         if fresh:
             forget(place)
         yield
-
-
-def _plan_in(path: Path | None) -> Plan | None:
-    from ._results import Plan, read
-
-    given = read(path) if path else None
-    if given is not None and not isinstance(given, Plan):
-        raise click.BadParameter(f"{path} holds no plan", param_hint="--plan")
-    return given
-
-
-def _finish_rewiring(result: Rewiring, save: Path | None, as_json: bool) -> None:
-    from ._files import write_text
-
-    if save and save.suffix == ".py":
-        write_text(save, result.source())
-        save = None
-    _finish(result, save, as_json)
-
-
-def _finish(result: Any, save: Path | None, as_json: bool) -> None:
-    written = result.save(save) if save else None
-    _print(result.to_dict(), as_json)
-    if written and not as_json:
-        click.echo(f"Report  {written}")
-
-
-def _print(data: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(data, ensure_ascii=False, allow_nan=False))
-        return
-    from . import report as reports
-    from ._console import CommandConsole
-
-    reports.show(data, CommandConsole())
 
 
 def _progress(title: str) -> Any:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._exercise import Exercise, find
-from ._verdict import Verdict
+
+if TYPE_CHECKING:
+    from ._verdict import Verdict
 
 
 @dataclass(frozen=True)
