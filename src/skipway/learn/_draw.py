@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from ._picture import Picture
+if TYPE_CHECKING:
+    from ._picture import Picture
 
 WIDTH, HEIGHT = 56, 11  # of the field of a line drawing, in characters
 COLOURS = ("#3b87cc", "#d1782f", "#4f9d69", "#9b6bb3", "#b0a030")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markdown import Markdown
@@ -13,7 +14,9 @@ from rich.text import Text
 from ._draw import draw
 from ._exercise import Exercise, course
 from ._folder import Folder
-from ._verdict import Verdict
+
+if TYPE_CHECKING:
+    from ._verdict import Verdict
 
 GOOD, BAD, QUIET = "bold green", "bold red", "dim"
 NO_PICTURES = "As a PNG too: pip install 'skipway[plot]' (it needs matplotlib)."
