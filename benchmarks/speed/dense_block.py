@@ -91,6 +91,7 @@ def rivals(case: str) -> tuple[dict[str, nn.Module], Tensor]:
     }
     if case in INFERENCE:
         nets = {name: net.eval() for name, net in nets.items() if "efficient" not in name}
+        nets["skipway, folded"] = models.fold(theirs)
         nets.pop("skipway, lean")
     return nets, x
 

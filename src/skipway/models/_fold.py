@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from .._errors import SkipError
 from ..nn import Add, Merge
 from ..nn._fit import cannot_add
+from ._dense._fold_blocks import fold_dense
+from ._dense._folded import exact_fold
+from ._dense._run import DenseFeatures
 from ._ordinary import is_watched
 from ._residual_block import ResidualBlock
 from ._resnet import ResNet
@@ -35,12 +38,17 @@ def fold(model: nn.Module) -> nn.Module:
 
     In evaluation mode a batch norm is a scale and a shift for each channel, so the convolution
     before it can do both: `norm(W x) = (s W) x + b`. Folded are the convolutions of this library's
-    networks and of torchvision's ResNets that one norm alone reads, and those that stand directly
-    before a norm in an `nn.Sequential`. Everything else stays as it is, and so do a norm without
-    running statistics, a module with a hook, and one that is used in two places.
+    networks and of torchvision's ResNets that one norm alone reads, those that stand directly
+    before a norm in an `nn.Sequential`, and whole dense blocks and transitions, of this library or
+    of anybody else (see `models.lean`): each runs on one buffer, with its weights packed from the
+    second call on that is like the one before. Everything else stays as it is, and so do a norm
+    without running statistics, a module with a hook, and one that is used in two places.
 
     The copy is in evaluation mode, its parameters need no gradient, and it is no network to train
-    on: the norms are gone from it. The outputs are the same up to rounding. `model` is not changed.
+    on: the norms are gone from it, and `state_dict` has other names where a dense block was. New
+    values can be loaded or copied into its parameters; written past torch, through `.data` or
+    NumPy, packed weights would not notice. The outputs are the same up to rounding. `model` is not
+    changed.
 
     Args:
         model: any module.
@@ -60,7 +68,7 @@ def fold(model: nn.Module) -> nn.Module:
     """
     folded = copy.deepcopy(model).eval().requires_grad_(False)
     uses = Counter(id(module) for _, module in folded.named_modules(remove_duplicate=False))
-    count = 0
+    folded, count = fold_dense(folded, uses)
     for owner in list(folded.modules()):
         for convolution, norm in _pairs(owner):
             if _may_fold(owner, convolution, norm, uses):
@@ -69,8 +77,8 @@ def fold(model: nn.Module) -> nn.Module:
     if not count:
         raise SkipError(
             f"In this {type(model).__name__} no norm can be folded into a convolution: fold knows "
-            "the networks of skipway.models, torchvision's ResNets, and convolutions directly "
-            "before their norm in an nn.Sequential."
+            "the networks of skipway.models, torchvision's ResNets, dense blocks, and convolutions "
+            "directly before their norm in an nn.Sequential."
         )
     _lay_channels_last(folded)
     _add_in_place(folded)
@@ -91,7 +99,7 @@ def _pairs(owner: nn.Module) -> Iterator[tuple[str, str]]:
     kind = type(owner)
     if "forward" in owner.__dict__:
         return
-    if kind is nn.Sequential:
+    if kind in (nn.Sequential, DenseFeatures):
         yield from pairwise(owner._modules)
     elif "folds" in kind.__dict__:
         yield from kind.__dict__["folds"]
@@ -112,17 +120,10 @@ def _may_fold(owner: nn.Module, convolution: str, norm: str, uses: Counter[int])
 
 def _fold_pair(owner: nn.Module, convolution: str, norm: str) -> None:
     first: Any = owner._modules[convolution]
-    second: Any = owner._modules[norm]
-    weight = first.weight.double()
-    scale = (second.running_var.double() + second.eps).rsqrt()
-    if second.weight is not None:
-        scale = scale * second.weight.double()
-    shift = -second.running_mean.double() * scale
+    scale, shift = exact_fold(owner._modules[norm])
+    weight = first.weight.double() * scale.view(-1, *(1,) * (first.weight.ndim - 1))
     if first.bias is not None:
         shift = shift + first.bias.double() * scale
-    if second.bias is not None:
-        shift = shift + second.bias.double()
-    weight = weight * scale.view(-1, *(1,) * (weight.ndim - 1))
     first.weight = nn.Parameter(weight.to(first.weight.dtype), requires_grad=False)
     first.bias = nn.Parameter(shift.to(first.weight.dtype), requires_grad=False)
     owner._modules[norm] = nn.Identity()

@@ -10,7 +10,7 @@ from torch import nn
 
 from .._errors import ModelError
 from ._dense._plan import Memory
-from ._dense._recognise import recognise
+from ._dense._recognise import find_blocks
 from ._dense._run import ChoosesPath, DenseFeatures
 from ._densenet import set_memory
 from ._lean_class import lean_class
@@ -55,10 +55,13 @@ def lean(model: nn.Module, *, memory: Memory = "lean") -> nn.Module:
         0: lean, what is cheap to compute is computed again in the backward
     """
     new = _copy(model)
-    taken, doubts = _take_blocks(new)
-    if not taken:
-        raise ModelError(_nothing(model, doubts))
-    for doubt in doubts:
+    found = find_blocks(new)
+    if not found.blocks:
+        raise ModelError(_nothing(model, found.doubts))
+    for name, prepend in found.blocks.items():
+        if not _is_block(block := new.get_submodule(name)):
+            _let_choose(block, prepend)
+    for doubt in found.doubts:
         warnings.warn(f"{doubt} It stays as it is.", stacklevel=2)
     for module in list(new.modules()):
         if type(module) is nn.Sequential and any(map(_is_block, module.children())):
@@ -67,26 +70,6 @@ def lean(model: nn.Module, *, memory: Memory = "lean") -> nn.Module:
             module.latest_path = BlockPath("", None)
     set_memory(new, memory)
     return new
-
-
-def _take_blocks(new: nn.Module) -> tuple[list[str], list[str]]:
-    """Let every dense block choose its way; return their names, and what was doubtful."""
-    taken: list[str] = []
-    doubts: list[str] = []
-    seen: list[str] = []
-    for name, module in new.named_modules():
-        if any(name.startswith(f"{other}.") or other == "" for other in seen):
-            continue  # it is inside one
-        found = None if _is_block(module) else recognise(module)
-        if isinstance(found, str):
-            doubts.append(f"{name or 'the model'} looks like a dense block, but {found}.")
-        elif found is not None:
-            _let_choose(module, found.prepend)
-        if _is_block(module):
-            taken.append(name)
-        if found is not None or _is_block(module):
-            seen.append(name)
-    return taken, doubts
 
 
 def _is_block(module: nn.Module) -> bool:

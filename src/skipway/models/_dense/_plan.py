@@ -174,12 +174,12 @@ def _check_layer(layer: Layer, seen: int, dims: int) -> None:
     if first.in_channels != seen or layer.norms[0].num_features != seen:
         raise Refused(f"a layer reads {first.in_channels} channels where there are {seen}")
     for convolution in layer.convolutions:
-        _check_convolution(convolution, dims)
+        check_convolution(convolution, dims)
     if len(layer.convolutions) == 2 and set(first.kernel_size) != {1}:
         raise Refused("a bottleneck is no 1 × 1 convolution")
 
 
-def _check_convolution(convolution: Any, dims: int) -> None:
+def check_convolution(convolution: Any, dims: int) -> None:
     same = tuple((size - 1) // 2 for size in convolution.kernel_size)
     if (
         type(convolution) is not CONVOLUTIONS[dims - 1]
@@ -209,7 +209,7 @@ def _check_tail(tail: Tail | None, width: int, x: Tensor) -> None:
     if tail.norm.num_features != width:
         raise Refused(f"the norm behind the block reads {tail.norm.num_features} channels")
     if tail.convolution is not None:
-        _check_convolution(tail.convolution, x.dim() - 2)
+        check_convolution(tail.convolution, x.dim() - 2)
         if set(tail.convolution.kernel_size) != {1} or min(x.shape[2:]) < 2:
             raise Refused("what follows the block cannot be computed with it")
 

@@ -74,10 +74,12 @@ def images_of(rows: Tensor) -> int | None:
 
 @functools.lru_cache(maxsize=1024)
 def _images_of(rows: int, columns: int, threads: int) -> int | None:
+    if threads > 1 and rows * columns > _ELEMENTS:
+        return 1
     for images in range(_IMAGES, min(4 * _IMAGES, rows // _POSITIONS) + 1):
         if rows % images == 0:
             return images
-    return 1 if threads > 1 and rows * columns > _ELEMENTS else None
+    return None
 
 
 def as_images(rows: Tensor, images: int) -> Tensor:

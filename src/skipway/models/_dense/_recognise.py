@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from ._parts import CONVOLUTIONS, Layer, read_layers
 from ._plan import Refused, check_layers
+from ._run import ChoosesPath
 
 _SIZE = 5  # odd, and larger than the kernel: an error at the border shows
 
@@ -21,6 +22,44 @@ class Recognised:
     """A dense block. `prepend` says that new features come before the old ones."""
 
     prepend: bool
+
+
+@dataclass(frozen=True)
+class Found:
+    """The dense blocks of a model.
+
+    Attributes:
+        blocks: by name, whether new features come before the old ones.
+        doubts: one sentence for each module that only looks like a dense block.
+    """
+
+    blocks: dict[str, bool]
+    doubts: list[str]
+
+
+def find_blocks(model: nn.Module) -> Found:
+    """Return the outermost dense blocks of a model, this library's own and anybody else's."""
+    return _find(model, "", set())
+
+
+def _find(module: nn.Module, name: str, seen: set[int]) -> Found:
+    if id(module) in seen:
+        return Found({}, [])
+    seen.add(id(module))
+    if isinstance(module, ChoosesPath):
+        return Found({name: module.prepend}, [])
+    answer = recognise(module)
+    if isinstance(answer, Recognised):
+        return Found({name: answer.prepend}, [])
+    found = Found({}, [])
+    for own, child in module.named_children():
+        inner = _find(child, f"{name}.{own}" if name else own, seen)
+        found.blocks.update(inner.blocks)
+        found.doubts.extend(inner.doubts)
+    if answer is not None and not found.blocks:
+        # What is inside it is doubtful for the same reason.
+        return Found({}, [f"{name or 'the model'} looks like a dense block, but {answer}."])
+    return found
 
 
 def recognise(module: nn.Module) -> Recognised | str | None:

@@ -26,21 +26,26 @@ from ._matrix import (
 from ._plan import Plan
 from ._products import product, product_backward
 
-_POOL: tuple[Any, ...] = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)
+POOL: tuple[Any, ...] = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)
 
 
 def transition_rows(
-    plan: Plan, features: Tensor, scale: Tensor, shift: Tensor, space: Workspace
+    features: Tensor,
+    scale: Tensor,
+    shift: Tensor,
+    batch: int,
+    sizes: tuple[int, ...],
+    space: Workspace,
 ) -> Tensor:
     """Return `pool(relu(features * scale + shift))` as a matrix."""
-    unit = plan.rows // plan.batch
-    memory = space.take("activation", longest(plan.rows, plan.width, unit), plan.width)
-    halved = tuple(size // 2 for size in plan.sizes)
+    rows, width = features.shape
+    unit = rows // batch
+    memory = space.take("activation", longest(rows, width, unit), width)
     pooled = []
-    for piece in pieces(plan.rows, plan.width, unit):
+    for piece in pieces(rows, width, unit):
         z = scale_shift_relu(features[piece], scale, shift, memory[: piece.stop - piece.start])
-        image = to_image(z, z.shape[0] // unit, plan.sizes)
-        pooled.append(to_rows(_POOL[len(halved) - 1](image, 2)))
+        image = to_image(z, z.shape[0] // unit, sizes)
+        pooled.append(to_rows(POOL[len(sizes) - 1](image, 2)))
     return torch.cat(pooled) if len(pooled) > 1 else pooled[0]
 
 
@@ -53,7 +58,7 @@ def forward_tail(plan: Plan, features: Tensor, own: list[Tensor], space: Workspa
         if plan.tail.relu:
             rows.relu_()
         return out
-    pooled = transition_rows(plan, features, own[0], own[1], space)
+    pooled = transition_rows(features, own[0], own[1], plan.batch, plan.sizes, space)
     halved = tuple(size // 2 for size in plan.sizes)
     out = new_image(features, plan.batch, own[2].shape[0], halved)
     to_rows(out).copy_(product(pooled, own[2]))
@@ -85,7 +90,7 @@ def _backward_transition(
 ) -> list[Tensor | None]:
     plan, (scale, shift, weight) = work.plan, own
     inside, rows = work.features.normalised, to_rows(gradient)
-    pooled = transition_rows(plan, inside, scale, shift, work.space)
+    pooled = transition_rows(inside, scale, shift, plan.batch, plan.sizes, work.space)
     pooled, dmatrix = product_backward(rows, pooled, weight, needs_weight=needs[2])
     pooled.mul_(0.5 ** len(plan.sizes))
     unit, small = plan.rows // plan.batch, rows.shape[0] // plan.batch
