@@ -123,6 +123,70 @@ def test_a_leaner_network_is_the_same_network(name: str, memory: Any) -> None:
     assert {block.path for block in models.explain_path(leaner).blocks} == {"plain"}
 
 
+class Scaled(Wrapped):
+    """A block whose forward takes more than its input."""
+
+    def forward(self, x: Tensor, *, factor: float = 1.0) -> Tensor:
+        return factor * self.layer(x)
+
+
+class Caller(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = Scaled()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.block(x, factor=0.5) + self.block(x)
+
+
+class Noting(Wrapped):
+    """A block that keeps its features where somebody may look for them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.layer(x)
+        self.seen.append(out)
+        return out
+
+
+def test_a_block_called_with_more_than_its_input_runs_its_own_forward() -> None:
+    theirs = shaken(Caller())
+    leaner = models.lean(theirs)
+    assert [block.block for block in models.explain_path(leaner).blocks] == ["block"]
+    x = torch.randn(3, 3, 9, 7, dtype=torch.float64)
+    assert_same(step(leaner, x), step(theirs, x))
+    assert leaner.block.latest_path.path == "lean"
+    leaner.block(x, factor=2.0)
+    assert models.explain_path(leaner).blocks[0].reason == "it was called with more than its input"
+
+
+def test_what_a_block_keeps_is_still_kept() -> None:
+    theirs = shaken(Noting())
+    leaner = models.lean(theirs)
+    assert [block.block for block in models.explain_path(leaner).blocks] == ["layer"]
+    x = torch.randn(3, 3, 9, 7, dtype=torch.float64)
+    assert_same(step(leaner, x), step(theirs, x))
+    assert_same([leaner.seen[0].detach()], [theirs.seen[0].detach()])
+    assert len(leaner.seen) == 1
+    assert leaner.layer.latest_path.path == "lean"
+
+
+def test_a_layer_that_keeps_something_is_left_alone() -> None:
+    class NotingLayer(BasicLayer):
+        def forward(self, x: Tensor) -> Tensor:
+            self.latest = super().forward(x)
+            return self.latest
+
+    block = nn.Sequential(*(NotingLayer(3 + 4 * i, 4) for i in range(2)))
+    model = nn.Sequential(Wrapped(), nn.Conv2d(15, 3, 1), block)
+    with pytest.warns(UserWarning, match=r"2 looks like .* for others to read, in 0\.latest\."):
+        leaner = models.lean(model)
+    assert [each.block for each in models.explain_path(leaner).blocks] == ["0"]
+
+
 def test_the_layout_of_what_comes_out_is_that_of_what_went_in() -> None:
     leaner = models.lean(of_torchvision())
     x = torch.randn(2, 3, 64, 64, dtype=torch.float64)
@@ -159,9 +223,12 @@ def test_a_leaner_network_can_be_made_leaner_again() -> None:
         (nn.Linear(3, 3), "no dense block in this Linear"),
         (Wrapped(scale=0.5), "computes something else"),
         (nn.Sequential(nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 4, 3)), "no dense block"),
+        (nn.SyncBatchNorm.convert_sync_batchnorm(Wrapped()), "This model has SyncBatchNorm"),
+        (Wrapped, "lean was given the class Wrapped, not a network"),
+        (torch.compile(Wrapped(), backend="eager"), r"compiled model.*lean\(model\._orig_mod\)"),
     ],
-    ids=["linear", "scaled", "chain"],
+    ids=["linear", "scaled", "chain", "synchronised", "class", "compiled"],
 )
-def test_where_nothing_is_dense(model: nn.Module, words: str) -> None:
+def test_where_nothing_is_dense(model: Any, words: str) -> None:
     with pytest.raises(ModelError, match=words):
         models.lean(model)

@@ -240,6 +240,15 @@ def test_the_explanation_is_text_and_data() -> None:
     ]
 
 
+def test_what_was_asked_for_is_said() -> None:
+    dense = small()
+    dense.memory = "plain"
+    for net in (dense, models.cifar_resnet(8)):
+        net.double()(images())
+        reasons = {block.reason for block in models.explain_path(net).blocks}
+        assert reasons == {'memory="plain" was asked for'}
+
+
 def test_a_weight_changed_before_the_backward_is_torchs_own_error() -> None:
     net = small()
     out = net(images())

@@ -240,11 +240,32 @@ def test_a_branch_that_starts_at_zero_leaves_the_shortcut(preact: bool) -> None:
         torch.testing.assert_close(block(x), x)
 
 
+@pytest.mark.parametrize("size", ["resnet34", "resnet50", "wide_resnet50_2"])
+@pytest.mark.parametrize("preact", [False, True])
+def test_with_option_a_a_plain_twin_has_the_same_parameters(size: str, preact: bool) -> None:
+    with torch.device("meta"):
+        nets = [
+            getattr(models, size)(option="A", preact=preact, plain=plain) for plain in (False, True)
+        ]
+    shapes = [[(key, p.shape) for key, p in net.named_parameters()] for net in nets]
+    assert shapes[0] == shapes[1]
+
+
+def test_option_a_brings_every_second_position_and_zeros() -> None:
+    network = models.resnet18(option="A", num_classes=4)
+    x = torch.randn(2, 64, 7, 9)
+    shortcut = network.layer2[0].shortcut(x)
+    assert torch.equal(shortcut[:, :64], x[:, :, ::2, ::2])
+    assert not shortcut[:, 64:].any()
+
+
 def test_the_options_that_make_no_sense_say_so() -> None:
     with pytest.raises(SkipwayError, match="6n \\+ 2 layers"):
         models.cifar_resnet(18)
     with pytest.raises(SkipwayError, match="no option 'C'"):
         models.cifar_resnet(20, option="C")  # type: ignore[arg-type]
+    with pytest.raises(SkipwayError, match="no option 'D'"):
+        models.resnet18(option="D")  # type: ignore[arg-type]
     with pytest.raises(SkipwayError, match="no skips"):
         models.cifar_resnet(20, plain=True, drop=0.5)
     with pytest.raises(SkipwayError, match="zero at the start"):

@@ -186,6 +186,40 @@ def test_tracing_takes_the_plain_way() -> None:
         torch.testing.assert_close(traced(x), net(x))
 
 
+@pytest.mark.parametrize(
+    "make",
+    [lambda: small("lean"), lambda: models.resnet18(num_classes=4, memory="lean")],
+    ids=["densenet", "resnet"],
+)
+def test_shapes_without_values(make: Any) -> None:
+    net = make().float().to("meta")
+    assert net(torch.empty(3, 3, 64, 64, device="meta")).shape[0] == 3
+    assert {block.reason for block in models.explain_path(net).blocks} == {"the input is on meta"}
+
+
+@pytest.mark.parametrize("first", ["fast", "plain"])
+def test_one_graph_over_two_calls_that_took_different_ways(first: Any) -> None:
+    second = {"fast": "plain", "plain": "fast"}[first]
+    net, reference = small(first), small("plain")
+    reference.load_state_dict(net.state_dict())
+    one, two = images(3), images(4)
+    found = net(one).square().sum()
+    net.memory = second
+    (found + net(two).square().sum()).backward()
+    (reference(one).square().sum() + reference(two).square().sum()).backward()
+    pairs = zip(net.parameters(), reference.parameters(), strict=True)
+    assert_same(*zip(*[(p.grad, q.grad) for p, q in pairs], strict=True))  # type: ignore[arg-type]
+    assert_same(list(net.buffers()), list(reference.buffers()))
+
+
+def test_a_resnet_is_traced_by_fx_as_torchvisions_is() -> None:
+    net = models.cifar_resnet(8, option="B").double().eval()
+    x = images(2)
+    for each in (net, models.fold(net)):
+        traced = torch.fx.symbolic_trace(each)
+        torch.testing.assert_close(traced(x), net(x))
+
+
 def test_the_training_curve_is_the_plain_one() -> None:
     curves = []
     for memory in ("fast", "lean", "plain"):

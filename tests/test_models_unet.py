@@ -130,7 +130,11 @@ def test_what_makes_no_sense_says_so() -> None:
         models.unet(1, 2, merge="mul")  # type: ignore[arg-type]
     with pytest.raises(SkipwayError, match="'crop'"):
         models.unet(1, 2, align="crop")  # type: ignore[arg-type]
-    with pytest.raises(SkipwayError, match="depth"):
+    with pytest.raises(SkipwayError, match="for depth, not 0"):
         models.unet(1, 2, depth=0)
+    with pytest.raises(SkipwayError, match=r"for width, not 2\.5"):
+        models.unet(1, 2, width=2.5)  # type: ignore[arg-type]
+    with pytest.raises(SkipwayError, match="for num_classes, not 0"):
+        models.unet(1, 0)
     with pytest.raises(SkipwayError, match="4 axes"):
         models.unet(1, 2, width=2)(torch.randn(1, 8, 8))

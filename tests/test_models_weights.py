@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from skipway import models
-from skipway._errors import WeightsError
+from skipway._errors import ModelError, WeightsError
 
 
 @pytest.fixture
@@ -47,6 +47,8 @@ def test_old_names_prefixes_and_missing_counters(net: nn.Module, tmp_path: Path)
         old,
         {f"module.{name}": value for name, value in old.items()},
         {"state_dict": new, "epoch": 3},
+        {"model": new, "optimizer": {"state": {}, "param_groups": []}},
+        {f"module._orig_mod.{name}": value for name, value in new.items()},
     ):
         other = _other()
         models.load_weights(other, _save(content, tmp_path))
@@ -83,9 +85,10 @@ def _without(name: str) -> Any:
         (lambda w: {**w, "more": torch.zeros(2)}, r"holds more, 2, which"),
         (lambda w: [1, 2], "no state_dict"),
         (lambda w: {}, "no state_dict"),
-        (lambda w: nn.Linear(2, 2), "cannot be read as weights"),
+        (lambda w: {"model": w, "ema": w}, "several state_dicts, model, ema"),
+        (lambda w: nn.Linear(2, 2), r"more than tensors \(torch\.nn\.modules\.linear\.Linear\)"),
     ],
-    ids=["missing", "shape", "more", "list", "empty", "code"],
+    ids=["missing", "shape", "more", "list", "empty", "several", "code"],
 )
 def test_a_file_that_does_not_fit_changes_nothing(
     net: nn.Module, tmp_path: Path, change: Any, words: str
@@ -97,9 +100,27 @@ def test_a_file_that_does_not_fit_changes_nothing(
     assert all(torch.equal(value, before[name]) for name, value in other.state_dict().items())
 
 
-def test_no_file_and_a_damaged_one(net: nn.Module, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"PK\x03\x04 not", "it is damaged, or no file of torch.save"),
+        (b"", "it is empty"),
+        (b"<!DOCTYPE html>", "it is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1", "it is a pointer of Git LFS"),
+    ],
+)
+def test_what_is_no_file_of_weights(
+    net: nn.Module, tmp_path: Path, content: bytes, words: str
+) -> None:
+    (tmp_path / "weights.pt").write_bytes(content)
+    with pytest.raises(WeightsError, match=f"cannot be read as weights: {words}"):
+        models.load_weights(net, tmp_path / "weights.pt")
+
+
+def test_no_file_at_all(net: nn.Module, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="There is no file"):
         models.load_weights(net, tmp_path / "nothing.pt")
-    (tmp_path / "damaged.pt").write_bytes(b"PK\x03\x04 not")
-    with pytest.raises(WeightsError, match="cannot be read"):
-        models.load_weights(net, tmp_path / "damaged.pt")
+    with pytest.raises(WeightsError, match="is a folder"):
+        models.load_weights(net, tmp_path)
+    with pytest.raises(ModelError, match="load_weights was given str, not a network"):
+        models.load_weights("weights.pt", net)  # type: ignore[arg-type]

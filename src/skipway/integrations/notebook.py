@@ -8,13 +8,9 @@ from __future__ import annotations
 import html
 from typing import Any
 
-from .. import Watch, report
-from ._missing import missing
+from IPython.display import HTML, DisplayHandle, display
 
-try:
-    from IPython.display import HTML, DisplayHandle, display
-except ImportError as error:
-    raise missing("IPython", "notebook", error, page="frameworks#notebooks") from error
+from .. import Watch, report
 
 
 def live(watch: Watch) -> Live:

@@ -6,7 +6,7 @@ from functools import partial
 
 from .._errors import SkipError
 from ._basic_block import BasicBlock, PreactBasicBlock
-from ._residual_block import Memory, Option
+from ._residual_block import Memory, Option, check_option
 from ._resnet import ResNet
 
 
@@ -60,8 +60,7 @@ def cifar_resnet(
         raise SkipError(
             f"A CIFAR ResNet has 6n + 2 layers, 8, 14, 20 and so on, and {depth} is none of these."
         )
-    if option not in ("A", "B"):
-        raise SkipError(f"There is no option {option!r}; give 'A' or 'B'.")
+    check_option(option)
     block = PreactBasicBlock if preact else BasicBlock
     return ResNet(
         partial(block, option=option, skip=not plain),

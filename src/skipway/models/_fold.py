@@ -17,6 +17,7 @@ from ..nn._fit import cannot_add
 from ._dense._fold_blocks import fold_dense
 from ._dense._folded import exact_fold
 from ._dense._run import DenseFeatures
+from ._given import must_be_module
 from ._ordinary import is_watched
 from ._residual_block import ResidualBlock
 from ._resnet import ResNet
@@ -66,6 +67,7 @@ def fold(model: nn.Module) -> nn.Module:
         >>> sum(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
         0
     """
+    must_be_module("fold", model)
     folded = copy.deepcopy(model).eval().requires_grad_(False)
     uses = Counter(id(module) for _, module in folded.named_modules(remove_duplicate=False))
     folded, count = fold_dense(folded, uses)
@@ -89,7 +91,7 @@ class _AddInPlace(Merge):
     """`Add`, into the branch's memory: its last convolution has just made it, for nobody else."""
 
     def forward(self, shortcut: Tensor, branch: Tensor) -> Tensor:
-        if shortcut.shape != branch.shape:
+        if isinstance(shortcut, Tensor) and shortcut.shape != branch.shape:
             raise cannot_add(shortcut.shape, branch.shape)
         return branch.add_(shortcut)
 

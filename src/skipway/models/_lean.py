@@ -13,6 +13,7 @@ from ._dense._plan import Memory
 from ._dense._recognise import find_blocks
 from ._dense._run import ChoosesPath, DenseFeatures
 from ._densenet import set_memory
+from ._given import must_be_module, must_not_be_compiled
 from ._lean_class import lean_class
 from ._paths import BlockPath
 
@@ -35,7 +36,7 @@ def lean(model: nn.Module, *, memory: Memory = "lean") -> nn.Module:
         memory: `"lean"`, `"fast"` or `"plain"`.
 
     Raises:
-        ModelError: nothing in the model is a dense block.
+        ModelError: nothing in the model is a dense block, or it is no model, or a compiled one.
 
     Example:
         >>> import torch
@@ -54,6 +55,8 @@ def lean(model: nn.Module, *, memory: Memory = "lean") -> nn.Module:
         >>> print(models.explain_path(leaner))
         0: lean, what is cheap to compute is computed again in the backward
     """
+    must_be_module("lean", model)
+    must_not_be_compiled("lean", model)
     new = _copy(model)
     found = find_blocks(new)
     if not found.blocks:
@@ -94,4 +97,19 @@ def _nothing(model: nn.Module, doubts: list[str]) -> str:
         "A dense block is a module of layers, each batch norm, ReLU and convolution, once or twice "
         "(the first 1 × 1), without bias, that read all features before them."
     )
-    return f"There is no dense block in this {type(model).__name__} that can be taken. {words}"
+    others = _other_kinds(model)
+    seen = f" This model has {', '.join(others)}." if others and not doubts else ""
+    return (
+        f"There is no dense block in this {type(model).__name__} that can be taken. {words}{seen}"
+    )
+
+
+def _other_kinds(model: nn.Module) -> list[str]:
+    """Return the norms and activations that are no batch norm and no ReLU: they are why, often."""
+    homes = ("activation", "batchnorm", "instancenorm", "normalization")
+    kinds = {
+        type(module).__name__
+        for module in model.modules()
+        if type(module).__module__ in {f"torch.nn.modules.{home}" for home in homes}
+    }
+    return sorted(kinds - {"BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "ReLU"})

@@ -6,9 +6,11 @@ import copyreg
 import functools
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ._dense._run import ChoosesPath
+from ._paths import BlockPath
 
 
 @functools.cache
@@ -18,6 +20,14 @@ def lean_class(base: Any) -> Any:
     def run_modules(self: Any, x: Tensor) -> Tensor:
         out: Tensor = base.forward(self, x)
         return out
+
+    # Whatever the block's own forward takes, under its own names.
+    def forward(self: Any, *given: Any, **named: Any) -> Any:
+        if len(given) == 1 and not named:
+            return ChoosesPath.forward(self, given[0])
+        if not torch.compiler.is_compiling():
+            self.latest_path = BlockPath("", "plain", "it was called with more than its input")
+        return base.forward(self, *given, **named)
 
     kind: Any = type(base)
     return kind(
@@ -29,6 +39,7 @@ def lean_class(base: Any) -> Any:
             "__qualname__": base.__qualname__,
             "__reduce_ex__": _reduce_ex,
             "_skipway_base": base,
+            "forward": forward,
             "run_modules": run_modules,
         },
     )

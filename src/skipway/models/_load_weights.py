@@ -11,11 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from .._errors import WeightsError
+from ._given import must_be_module
 
 # Until 2017 the parts of a dense layer were called norm.1, conv.1, norm.2 and conv.2.
 _OLD_DENSE = re.compile(r"^(.*denselayer\d+\.(?:norm|conv))\.([12]\.\w+)$")
-# What a wrapper around the model adds in front of every name.
-_PREFIX = "module."
+# What the file is where a download went wrong, by how it begins.
+_NO_WEIGHTS = {
+    b"<": "a web page",
+    b"version https://git-lfs": "a pointer of Git LFS",
+}
+# In torch's words about a file that holds more than tensors.
+_CODE = re.compile(r"GLOBAL ([\w.]+)")
 # Files from before PyTorch 0.4.1 lack it; batch norm does without.
 _OPTIONAL = "num_batches_tracked"
 
@@ -25,8 +31,9 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
 
     The file is one of `torch.save(model.state_dict(), path)` or of safetensors (by its ending,
     `.safetensors`). A `torch.save` file is read with `weights_only=True`: it can hold tensors and
-    plain data, and no code. The names of torchvision's old DenseNet files (`norm.1`, `conv.1`) and
-    those of a model saved inside `DataParallel` (`module.` in front) are understood.
+    plain data, and no code. Understood are torchvision's old names for DenseNets (`norm.1`,
+    `conv.1`), names with something in front of all of them (`module.` of `DataParallel`,
+    `_orig_mod.` of `torch.compile`), and a checkpoint with one `state_dict` among other things.
 
     Args:
         model: any module; it is changed only when the whole file fits.
@@ -46,6 +53,7 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
         >>> torch.equal(one.classifier.weight, two.classifier.weight)
         True
     """
+    must_be_module("load_weights", model)
     path = Path(path)
     wanted = model.state_dict()
     given = _renamed(_read(path), wanted)
@@ -55,29 +63,59 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
 
 def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
-        raise WeightsError(f"There is no file {path}.")
-    content: Any = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
-    tensors = isinstance(content, Mapping) and all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
-    )
-    if not tensors or not content:
         raise WeightsError(
-            f"{path} holds no state_dict (names and tensors). Save one with "
-            "torch.save(model.state_dict(), path)."
+            f"{path} is a folder, not a file." if path.is_dir() else f"There is no file {path}."
         )
-    return dict(content)
+    content: Any = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    if _is_state_dict(content):
+        return dict(content)
+    # A checkpoint holds it beside other things, under whatever name.
+    entries = content if isinstance(content, Mapping) else {}
+    inside = {name: entry for name, entry in entries.items() if _is_state_dict(entry)}
+    if len(inside) == 1 or "state_dict" in inside:
+        return dict(inside.get("state_dict") or next(iter(inside.values())))
+    if inside:
+        raise WeightsError(
+            f"{path} holds several state_dicts, {', '.join(map(str, inside))}. Save the one that "
+            "is meant: torch.save(torch.load(path)[name], other_path)."
+        )
+    raise WeightsError(
+        f"{path} holds no state_dict (names and tensors). Save one with "
+        "torch.save(model.state_dict(), path)."
+    )
+
+
+def _is_state_dict(content: Any) -> bool:
+    return (
+        isinstance(content, Mapping)
+        and bool(content)
+        and all(
+            isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
+        )
+    )
 
 
 def _read_torch(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a damaged or foreign file makes of the reader
-        raise WeightsError(
-            f"{path} cannot be read as weights: {str(error).splitlines()[0]} Save the model's "
-            "state_dict() instead of the model: a file that holds code is not opened."
-        ) from error
+        # Torch's own words advise to open it all the same, which would run what is in it.
+        raise WeightsError(f"{path} cannot be read as weights: {_why(path, error)}") from error
+
+
+def _why(path: Path, error: Exception) -> str:
+    if path.stat().st_size == 0:
+        return "it is empty."
+    start = path.read_bytes()[:64].lstrip().lower()
+    for beginning, what in _NO_WEIGHTS.items():
+        if start.startswith(beginning):
+            return f"it is {what}. Fetch the file itself."
+    if code := _CODE.search(str(error)):
+        return (
+            f"it holds more than tensors ({code[1]}), and a file that may run code is not opened. "
+            "Save the model's state_dict() instead of the model."
+        )
+    return "it is damaged, or no file of torch.save."
 
 
 def _read_safetensors(path: Path) -> Any:
@@ -96,14 +134,23 @@ def _read_safetensors(path: Path) -> Any:
 
 def _renamed(given: dict[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors under the names of today."""
-    if all(name.startswith(_PREFIX) for name in given) and not all(
-        name.startswith(_PREFIX) for name in wanted
-    ):
-        given = {name.removeprefix(_PREFIX): value for name, value in given.items()}
+    while wrapper := _wrapper(given, wanted):
+        given = {name.removeprefix(wrapper): value for name, value in given.items()}
     return {
         name if name in wanted else _OLD_DENSE.sub(r"\1\2", name): value
         for name, value in given.items()
     }
+
+
+def _wrapper(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
+    """Return what a wrapper has put in front of every name (`module.`, `_orig_mod.`), or nothing.
+
+    Names that all begin alike although no name of the network begins like that are a wrapper's.
+    """
+    first, dot, _ = next(iter(given)).partition(".")
+    prefix = first + dot
+    wrapped = dot and all(name.startswith(prefix) for name in given)
+    return prefix if wrapped and not any(name.startswith(prefix) for name in wanted) else ""
 
 
 def _check(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: Path) -> None:

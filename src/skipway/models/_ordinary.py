@@ -29,10 +29,10 @@ def unusual_surroundings(x: Tensor) -> str:
         return "a transform of torch.func is active"
     if forward_ad._current_level >= 0:
         return "forward-mode differentiation is active"
+    if x.device.type not in ("cpu", "cuda"):  # before autocast, which does not know all of them
+        return f"the input is on {x.device.type}"
     if torch.is_autocast_enabled(x.device.type):
         return "autocast is on"
-    if x.device.type not in ("cpu", "cuda"):
-        return f"the input is on {x.device.type}"
     return "a hook on all modules is registered" if _hooked_everywhere() else ""
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 from torch import nn
 
 from .._plain import to_plain
+from ._given import must_be_module
 
 Path = Literal["fast", "lean", "folded", "plain"]
 
@@ -37,6 +38,9 @@ class BlockPath:
         if self.path is None:
             return f"{self.block}: not called yet"
         return f"{self.block}: {self.path}, {self.reason or _MEANINGS[self.path]}"
+
+
+ASKED_FOR = BlockPath("", "plain", 'memory="plain" was asked for')
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ def explain_path(model: nn.Module) -> Paths:
         >>> print(models.explain_path(model).blocks[1])
         layer1.0: plain, bn1 is in eval mode
     """
+    must_be_module("explain_path", model)
     found = []
     for name, module in model.named_modules():
         latest = getattr(module, "latest_path", None)

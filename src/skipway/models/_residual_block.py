@@ -8,8 +8,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from .._errors import SkipError
 from ..nn import Add, Merge, Shortcut, StochasticDepth
-from ._paths import BlockPath
+from ._paths import ASKED_FOR, BlockPath
 from ._recompute import why_plain
 
 Memory = Literal["plain", "lean"]
@@ -56,7 +57,10 @@ class ResidualBlock(nn.Module, abc.ABC):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the block's output."""
-        if self.memory == "plain" or torch.compiler.is_compiling():
+        if torch.compiler.is_compiling():
+            return self.plain(x)
+        if self.memory == "plain":
+            self.latest_path = ASKED_FOR
             return self.plain(x)
         reason = why_plain(x, self.named_children())
         self.latest_path = BlockPath("", "plain" if reason else "lean", reason)
@@ -75,6 +79,16 @@ class ResidualBlock(nn.Module, abc.ABC):
             return branch
         y: Tensor = self.add(shortcut, branch if self.drop is None else self.drop(branch))
         return y
+
+
+def check_option(option: str) -> None:
+    """Raise an error where there is no such shortcut.
+
+    Raises:
+        SkipError: it is neither A nor B.
+    """
+    if option not in ("A", "B"):
+        raise SkipError(f"There is no option {option!r}; give 'A' or 'B'.")
 
 
 def convolution(

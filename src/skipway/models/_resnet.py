@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from .._errors import SkipError
 from ..nn import StochasticDepth
-from ._paths import BlockPath, Paths, explain_path
+from ._paths import ASKED_FOR, BlockPath, Paths, explain_path
 from ._recompute import channels_last, norm_relu_pool, why_plain
 from ._residual_block import Memory, Pairs, ResidualBlock, convolution
 
@@ -135,7 +135,10 @@ class ResNet(nn.Module):
 
     def _stem(self, x: Tensor) -> Tensor:
         """Return what the first stage reads."""
-        if self._memory == "plain" or torch.compiler.is_compiling():
+        if torch.compiler.is_compiling():
+            return self._plain_stem(x)
+        if self._memory == "plain":
+            self.latest_path = ASKED_FOR
             return self._plain_stem(x)
         reason = self._why_plain_stem(x)
         self.latest_path = BlockPath("stem", "plain" if reason else "lean", reason)

@@ -8,7 +8,7 @@ from functools import partial
 
 from ._basic_block import BasicBlock, PreactBasicBlock
 from ._bottleneck import Bottleneck, PreactBottleneck
-from ._residual_block import Memory, ResidualBlock
+from ._residual_block import Memory, Option, ResidualBlock, check_option
 from ._resnet import ResNet, Stem
 
 
@@ -36,6 +36,7 @@ class ResNetSize:
         stem: Stem = "imagenet",
         preact: bool = False,
         plain: bool = False,
+        option: Option = "B",
         zero_init_residual: bool = False,
         drop: float = 0.0,
         memory: Memory = "plain",
@@ -50,7 +51,9 @@ class ResNetSize:
             plain: whether the skips are left out. The branches stay as they are; with the skips
                 their projections go: 173,824 parameters in ResNet-18 and ResNet-34, 2,776,576 in
                 all with bottlenecks (172,032 and 2,768,896 pre-activated, where no norm is among
-                them).
+                them). With `option="A"` there is nothing to go, and both have the same parameters.
+            option: where the shape changes the skip projects (`"B"`, torchvision's), or brings
+                every second position and zeros for the new channels (`"A"`, without a parameter).
             zero_init_residual: whether each branch starts at zero.
             drop: probability of leaving out the last branch; earlier ones less, linearly.
             memory: `"plain"`, or `"lean"` for less memory in training; see `ResNet.memory`.
@@ -66,7 +69,7 @@ class ResNetSize:
             11515688
         """
         return ResNet(
-            self._block(preact, skip=not plain),
+            self._block(preact, option, skip=not plain),
             self.blocks,
             num_classes=num_classes,
             in_channels=in_channels,
@@ -77,11 +80,15 @@ class ResNetSize:
             memory=memory,
         )
 
-    def _block(self, preact: bool, skip: bool) -> Callable[[int, int, int], ResidualBlock]:
+    def _block(
+        self, preact: bool, option: Option, skip: bool
+    ) -> Callable[[int, int, int], ResidualBlock]:
+        check_option(option)
         if not self.bottleneck:
-            return partial(PreactBasicBlock if preact else BasicBlock, skip=skip)
+            return partial(PreactBasicBlock if preact else BasicBlock, option=option, skip=skip)
         return partial(
             PreactBottleneck if preact else Bottleneck,
+            option=option,
             skip=skip,
             groups=self.groups,
             base_width=self.base_width,

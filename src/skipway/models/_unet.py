@@ -68,7 +68,9 @@ def unet(
         torch.Size([1, 2, 37, 50])
     """
     levels = _Levels(dims, merge, align, norm, plain)
-    _check(levels, width, depth)
+    _check(levels)
+    counts = {"in_channels": in_channels, "num_classes": num_classes}
+    _check_counts({**counts, "width": width, "depth": depth})
     return UNet(levels.level(in_channels, width, depth), _CONVOLUTIONS[dims](width, num_classes, 1))
 
 
@@ -152,7 +154,7 @@ class _Levels:
         return nn.Sequential(*layers)
 
 
-def _check(levels: _Levels, width: int, depth: int) -> None:
+def _check(levels: _Levels) -> None:
     if levels.dims not in _CONVOLUTIONS:
         raise SkipError(f"A U-Net has no dims={levels.dims!r}; give 1, 2 or 3.")
     if levels.merge not in ("concat", "add"):
@@ -162,5 +164,9 @@ def _check(levels: _Levels, width: int, depth: int) -> None:
             f"align={levels.align!r} would not return the input's size; give 'pad' or "
             "'interpolate'."
         )
-    if width < 1 or depth < 1:
-        raise SkipError(f"A U-Net needs width and depth of 1 or more, not {width} and {depth}.")
+
+
+def _check_counts(counts: dict[str, int]) -> None:
+    for name, count in counts.items():
+        if not isinstance(count, int) or count < 1:
+            raise SkipError(f"A U-Net needs a whole number of 1 or more for {name}, not {count!r}.")

@@ -47,7 +47,8 @@ class Add(Merge):
 
     def forward(self, shortcut: Tensor, branch: Tensor) -> Tensor:
         """Return `shortcut + branch`."""
-        if shortcut.shape != branch.shape:
+        # While torch.fx traces, the two stand for tensors, and have no shape to compare.
+        if isinstance(shortcut, Tensor) and shortcut.shape != branch.shape:
             raise cannot_add(shortcut.shape, branch.shape)
         return shortcut + branch
 

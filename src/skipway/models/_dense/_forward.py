@@ -159,5 +159,7 @@ def unbiasing(rows: int) -> float:
 def update(norm: Any, mean: Tensor, unbiased: Tensor) -> None:
     """Move a norm's running statistics as `torch.nn.BatchNorm2d` does."""
     norm.num_batches_tracked.add_(1)
-    norm.running_mean.lerp_(mean, norm.momentum)
-    norm.running_var.lerp_(unbiased, norm.momentum)
+    # Through `data`, so without a new version, as torch's kernel does: a call of this norm as a
+    # module saves these two for a backward that does not read them in training mode.
+    norm.running_mean.data.lerp_(mean, norm.momentum)
+    norm.running_var.data.lerp_(unbiased, norm.momentum)

@@ -100,15 +100,37 @@ def _by_trial(module: nn.Module, width: int, dims: int, device: torch.device) ->
         if training and any(layer.dropout > 0 for layer in layers):
             continue  # its random numbers cannot be foretold
         trial.train(training)
+        before = _attributes(trial)
         try:
             out = trial(x)
         except Exception as error:  # somebody else's forward may raise anything
             return f"its forward does not run on one tensor: {type(error).__name__}: {error}"
+        if changed := _changed(before, _attributes(trial)):
+            return f"its forward keeps something for others to read, in {changed}"
         answers.append([_same(out, _dense(layers, x, prepend)) for prepend in (False, True)])
     for prepend in (False, True):
         if all(answer[prepend] for answer in answers):
             return Recognised(prepend)
     return "it computes something else than dense connectivity of norm, ReLU and convolution"
+
+
+def _attributes(module: nn.Module) -> dict[str, tuple[object, int]]:
+    """Return the attributes of a module and of all inside it, and how much each one holds."""
+    return {
+        f"{name}.{key}".lstrip("."): (value, len(value) if isinstance(value, (list, dict)) else 0)
+        for name, part in module.named_modules()
+        for key, value in vars(part).items()
+        if key not in ("training", "_parameters", "_buffers", "_modules")
+    }
+
+
+def _changed(before: dict[str, tuple[object, int]], after: dict[str, tuple[object, int]]) -> str:
+    """Return the first attribute that is new, another one, or holds more now; or nothing."""
+    for name, (value, size) in after.items():
+        old, held = before.get(name, (None, -1))
+        if old is not value or held != size:
+            return name
+    return ""
 
 
 def _prepared(module: nn.Module) -> nn.Module:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .._ordinary import is_watched
-from .._paths import BlockPath
+from .._paths import ASKED_FOR, BlockPath
 from ._folded import infer
 from ._parts import Tail, read_tail
 from ._plan import Memory, Refused, make_plan
@@ -46,7 +46,7 @@ class ChoosesPath(nn.Module):
 def attempt(block: ChoosesPath, tail: Tail | None, x: Tensor) -> Tensor | None:
     """Compute a block with its tail as one function, or return None and record why not."""
     if block.memory == "plain":
-        block.latest_path = BlockPath("", "plain", 'memory="plain" was asked for')
+        block.latest_path = ASKED_FOR
         return None
     try:
         plan = make_plan(block, tail, x, prepend=block.prepend)
