@@ -8,9 +8,9 @@
 
 For each row: the package is compiled, the wheel is installed into a new environment with the torch
 of that row, the main job is done once, small, and a part of the test suite runs that touches every
-module's work. A Python that
-this machine lacks is left out and said to be; 3.14 is tried in WebAssembly where node and npm are
-there and no `python3.14` is: without torch, which does not exist there.
+module's work. A Python that this machine lacks is said to be lacking; what was found on it before
+stays in the table. The newest of everything is what pip takes: where its configuration holds torch
+back, PIP_CONFIG_FILE=/dev/null lets go.
 
 An environment with torch's default build takes about 6 GB and is removed at the end of its row.
 """
@@ -73,7 +73,10 @@ def main(words: Sequence[str]) -> None:
             name = f"{python}-{which}"
             if name in words or not set(words) - {"--keep", "--compile"}:
                 print(f"{name} ...", flush=True)
-                keep(tried(name, python, which, "--compile" in words))
+                row = tried(name, python, which, "--compile" in words)
+                print(json.dumps(asdict(row), ensure_ascii=False), flush=True)
+                if row.python:
+                    keep(row)
                 if "--keep" not in words:
                     shutil.rmtree(WORK / name, ignore_errors=True)
     write_table()
@@ -90,8 +93,6 @@ def tried(name: str, python: str, which: str, compile_only: bool) -> Row:
         row.note = "only compiled"
         if not compile_only:
             on_python(row, found, which)
-    elif python == "3.14" and shutil.which("node") and shutil.which("npm"):
-        in_webassembly(row)
     else:
         row.note = f"no Python {python} on this machine"
     row.seconds = round(time.perf_counter() - start, 1)
@@ -114,6 +115,7 @@ def on_python(row: Row, python: str, which: str) -> None:
     place = WORK / row.name
     own = str(place / "bin" / "python")
     run(python, "-m", "venv", str(place))
+    run(own, "-m", "pip", "uninstall", "--yes", "skipway")  # pip takes the same number for the same
     done = run(own, "-m", "pip", "install", "--quiet", *TESTERS, *pins(which), wheel())
     if done.returncode:
         row.note = f"not installed: {last_line(done.stderr)}"
@@ -189,30 +191,6 @@ def counted(text: str) -> dict[str, int]:
     return {name: int(number) for number, name in found}
 
 
-def in_webassembly(row: Row) -> None:
-    """Try Python 3.14 as pyodide has it, on what works without torch: results, reports, words."""
-    place = WORK / row.name
-    place.mkdir(parents=True, exist_ok=True)
-    done = run("npm", "install", "--silent", "--prefix", str(place), "pyodide@314")
-    if done.returncode:
-        row.note = f"no pyodide: {last_line(done.stderr)}"
-        return
-    program = Path(__file__).with_name("webassembly.mjs")
-    shutil.copy(program, place)
-    import click  # where the packages lie that are Python alone
-
-    site = str(Path(click.__file__).parent.parent)
-    done = run("node", str(place / program.name), str(ROOT), site)
-    (WORK / f"{row.name}.log").write_text(done.stdout + done.stderr, encoding="utf-8")
-    if done.returncode:
-        row.note = f"pyodide failed: {last_line(done.stderr)}"
-        return
-    said = json.loads(done.stdout.splitlines()[-1])
-    row.python, row.compiled = said["python"], said["compiled"]
-    row.tests = counted(done.stdout)
-    row.note = "in WebAssembly, where there is no torch: results, plans and reports alone"
-
-
 def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         words, cwd=ROOT, capture_output=True, text=True, env={**os.environ, **environment}
@@ -232,7 +210,6 @@ def keep(row: Row) -> None:
     known["rows"] = {f"{p}-{w}": known["rows"][f"{p}-{w}"] for p, w in ROWS
                      if f"{p}-{w}" in known["rows"]}  # fmt: skip
     RESULTS.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(json.dumps(asdict(row), ensure_ascii=False), flush=True)
 
 
 def write_table() -> None:
