@@ -147,6 +147,9 @@ class Batch:
         # Nearly equal numbers have an exact difference; no other is off by more than one rounding.
         torch._foreach_sub_(self.weights, self._current())
 
+    def _now(self, place: int) -> Tensor:
+        return self._own[place]
+
     def sums(self, scale: float, *, counts: bool, moments: Moments | None = None) -> Sums:
         """Return the sums of each parameter after the step, one row for each of `QUANTITIES`.
 
@@ -155,7 +158,7 @@ class Batch:
             counts: whether weights are counted; 0 in the sums otherwise.
             moments: of Adam, where its epsilon is to be judged; 0 in the sums otherwise.
         """
-        found = self._sums.after(self._subtract, counts)
+        found = self._sums.after(self._subtract, self._now, counts)
         if scale != 1.0:
             found[1] /= scale * scale
             found[3] /= scale

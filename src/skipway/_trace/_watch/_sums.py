@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .._numbers_at import wide
 
-ROW = 64
+ROW = 256  # short enough for its own width, long enough to be more than a call
 QUANTITIES = ("weight", "gradient", "step", "progress", "with_gradient", "lost", "epsilon")
 ABSENT = -1.0  # in place of the sum over a gradient that there is none of
 _PIECE = 2**15  # numbers that are widened to float64 at a time
@@ -22,11 +22,14 @@ Sums = NDArray[np.float64]
 class RowSums:
     """Sums over the rows of both buffers, tensor by tensor; `QUANTITIES` says which."""
 
-    def after(self, subtract: Callable[[], None], counts: bool) -> Sums:
+    def after(
+        self, subtract: Callable[[], None], now: Callable[[int], Tensor], counts: bool
+    ) -> Sums:
         """Return all sums.
 
         Args:
             subtract: takes the weights after the step off those before it, in the first buffer.
+            now: gives one tensor as it is after the step.
             counts: whether single weights are counted.
         """
         raise NotImplementedError
@@ -51,45 +54,41 @@ class OnHost(RowSums):
         self._both = both.numpy().reshape(2, -1, ROW)
         self._moved, self._slope = self._both
         self._by_row = np.empty((4, len(self._moved)), self._moved.dtype)
-        self._found = np.zeros((len(QUANTITIES), len(starts)))
         tiny = float(np.finfo(self._moved.dtype).smallest_normal)
         # What rounding near the smallest number may take from each square, and 10^9 times that.
         self._floor = np.asarray(rows) * ROW * tiny * 1e2
         self._top = np.full(len(starts), np.finfo(np.float64).max)
 
-    def after(self, subtract: Callable[[], None], counts: bool) -> Sums:
-        by_row, found = self._by_row, np.zeros_like(self._found)
-        np.einsum("kij,kij->ki", self._both, self._both, out=by_row[:2])
-        ill = self._settle(found, 0, by_row[:2])
-        for place in ill:
-            found[:2, place] = self._again(place)[:2]  # now, while the weights are still here
+    def after(
+        self, subtract: Callable[[], None], now: Callable[[int], Tensor], counts: bool
+    ) -> Sums:
+        by_row, found = self._by_row, np.zeros((len(QUANTITIES), len(self._rows)))
+        _dot(self._both, self._both, by_row[:2])
         subtract()
-        np.einsum("ij,kij->ki", self._moved, self._both, out=by_row[2:])
-        for place in {*ill, *self._settle(found, 2, by_row[2:])}:
-            found[2:4, place] = self._again(place)[2:]
+        _dot(self._moved, self._both, by_row[2:])
+        np.add.reduceat(by_row, self._starts, axis=1, out=found[:4], dtype=float)
+        # NaN compares as neither larger nor smaller, so this asks for what holds if all is well.
+        well = (found[:3] > self._floor) & (found[:3] <= self._top)
+        if not well.all():
+            for place in np.flatnonzero(~well.all(0)).tolist():
+                found[:4, place] = self._again(place, now(place))
         if counts:
             slope = self._slope != 0
             found[4] = self._count(slope)
             found[5] = self._count(slope & (self._moved == 0))
         return found
 
-    def _settle(self, found: Sums, first: int, by_row: NDArray[Any]) -> list[int]:
-        """Sum two kinds of rows to tensors; return the places where squares do not fit."""
-        np.add.reduceat(by_row, self._starts, axis=1, out=found[first : first + 2], dtype=float)
-        squares = found[first : first + (1 if first else 2)]
-        # NaN compares as neither larger nor smaller, so this asks for what holds if all is well.
-        well = (squares > self._floor) & (squares <= self._top)
-        return [] if well.all() else np.flatnonzero(~well.all(0)).tolist()
-
-    def _again(self, place: int) -> NDArray[np.float64]:
+    def _again(self, place: int, now: Tensor) -> NDArray[np.float64]:
+        """Sum one tensor in float64; what it was before the step is what it is and the way."""
         start = int(self._starts[place]) * ROW
-        end = start + self._rows[place] * ROW
-        moved, slope = self._moved.reshape(-1), self._slope.reshape(-1)
-        totals = np.zeros(4)
-        for at in range(start, end, _PIECE):
-            piece = slice(at, min(at + _PIECE, end))
+        moved, slope = (each.reshape(-1)[start:] for each in (self._moved, self._slope))
+        totals, flat = np.zeros(4), now.reshape(-1)
+        for at in range(0, len(flat), _PIECE):
+            after = flat[at : at + _PIECE].double().numpy()
+            piece = slice(at, at + len(after))
             a, b = moved[piece].astype(np.float64), slope[piece].astype(np.float64)
-            totals += a @ a, b @ b, a @ a, a @ b
+            before = after + a
+            totals += before @ before, b @ b, a @ a, a @ b
         return totals
 
     def _count(self, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -100,6 +99,15 @@ class OnHost(RowSums):
     def below(self, limits: Sequence[float]) -> NDArray[np.float64]:
         by_row = np.repeat(limits, self._rows)[:, None].astype(self._moved.dtype)
         return self._count((self._moved < by_row) & (self._slope != 0))
+
+
+def _dot(a: NDArray[Any], b: NDArray[Any], out: NDArray[Any]) -> None:
+    """Write the inner products of rows; what overflows is summed again by the caller."""
+    if hasattr(np, "vecdot"):  # from NumPy 2 on; twice as fast
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.vecdot(a, b, out=out)
+    else:
+        np.einsum("...i,...i->...", a, b, out=out)
 
 
 class OnDevice(RowSums):
@@ -113,7 +121,9 @@ class OnDevice(RowSums):
     def _dot(self, a: Tensor, b: Tensor) -> Tensor:
         return (a.to(self._kind) * b.to(self._kind)).sum(1)
 
-    def after(self, subtract: Callable[[], None], counts: bool) -> Sums:
+    def after(
+        self, subtract: Callable[[], None], now: Callable[[int], Tensor], counts: bool
+    ) -> Sums:
         moved, slope = self._moved, self._slope
         rows = [self._dot(moved, moved), self._dot(slope, slope)]
         subtract()
