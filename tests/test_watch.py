@@ -206,6 +206,27 @@ def test_large_tensors_take_turns_and_are_exact_when_it_is_theirs() -> None:
             agree(seen.scalars(), slow, layer, loss.item())
 
 
+@pytest.mark.parametrize(("every", "steps"), [(1, 6), (2, 7)])
+def test_without_a_wish_large_tensors_come_every_second_step(every: int, steps: int) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(520, 520), nn.ReLU(), nn.Linear(520, 520))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    x, fresh = torch.randn(4, 520), []
+    with skipway.watch(model, optimizer, every=every) as seen:
+        last: dict[str, float] = {}
+        for _ in range(steps):
+            optimizer.zero_grad()
+            seen.loss(model(x).square().mean()).backward()
+            optimizer.step()
+            found = seen.scalars()
+            names = ("weight/0", "weight/2")
+            fresh.append([n for n in names if found.get(n) != last.get(n)])
+            last = found
+    one, other = ["weight/0"], ["weight/2"]
+    every_second = [one, [], other, [], one, []]
+    assert fresh == (every_second if every == 1 else [one, other, [], one, [], other, []])
+
+
 # Training goes exactly as without
 
 

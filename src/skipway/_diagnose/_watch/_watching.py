@@ -205,7 +205,8 @@ def watch(
         notify: is called with one line for every finding, when it appears; by default it is a
             `SkipwayWarning`.
         weights: how many numbers of large tensors (65,536 and more) one look takes on, one tensor
-            at least; they take turns. All of them with a large number; 262,144 by default.
+            at least; they take turns. All of them with a large number; by default 262,144, and
+            with `every=1` at every second look.
 
     Returns:
         A context manager that gives the `Watch`.
@@ -273,7 +274,8 @@ def _made(
     places = {id(each): at for at, each in enumerate(parameters)}
     names = [each.layer for each in layers.owned]
     most = WEIGHTS if weights is None else weights
-    turns = [Turn(each, names, places, every, outputs, most) for each in optimizers]
+    pause = 2 if weights is None and every == 1 else 1
+    turns = [Turn(each, names, places, every, outputs, most, pause) for each in optimizers]
     seen = Outputs(layers.modules, lasting=layers.compiled) if outputs else None
     made: list[Watch] = []
     steps = Steps(turns, seen, across, scaler, lambda turn, step: made[0]._see(turn, step))

@@ -67,6 +67,7 @@ class Turn:
         every: how many steps from one look to the next.
         outputs: at how many looks the outputs are looked at once; 0 for never.
         weights: how many numbers of large tensors are looked at in one step.
+        pause: how many looks from one at large tensors to the next.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Turn:
         every: int,
         outputs: int,
         weights: int,
+        pause: int,
     ) -> None:
         self.optimizer = optimizer
         self.every, self.outputs = every, outputs
@@ -86,7 +88,8 @@ class Turn:
         self.closing = False
         self.passes = 0
         self._seen: Tensor | None = None
-        self._layers, self._places, self._weights = layers, places, weights
+        self._layers, self._places = layers, places
+        self._weights, self._pause = weights, pause
         self._build()
 
     def _build(self) -> None:
@@ -140,9 +143,10 @@ class Turn:
 
     def batches(self) -> list[Batch]:
         """Return what this look looks at: all small tensors and some of the large ones."""
-        if not self._turns:
+        pause = self._pause if self._small else 1
+        if not self._turns or self.looks % pause:
             return self._small
-        return [*self._small, self._turns[self.looks % len(self._turns)]]
+        return [*self._small, self._turns[self.looks // pause % len(self._turns)]]
 
     def refresh(self) -> None:
         """Follow what was added to the optimizer."""
