@@ -42,7 +42,8 @@ def _flat(tensor: Tensor) -> Tensor:
 
 
 def _on_host(flat: list[Tensor]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    # torch widens, NumPy multiplies and compares: each is several times the faster one at it.
+    # torch widens and multiplies (NumPy's threads and torch's would wait for one another), NumPy
+    # compares: each is several times the faster one at it.
     size = min(_PIECE, len(flat[0]))
     room = torch.zeros(3, size, dtype=torch.float64)
     total = np.zeros(len(TRAVELLED))
@@ -51,19 +52,21 @@ def _on_host(flat: list[Tensor]) -> np.ndarray[Any, np.dtype[np.float64]]:
         held = room[:, : len(pieces[0])]
         for own, piece in zip(held, pieces, strict=False):
             own.copy_(piece)
-        weight, step, slope = held.numpy()
-        np.subtract(step, weight, out=step)
-        total += _sums(weight, step, slope)
+        weight, step, slope = held
+        step.sub_(weight)
+        total += [*map(float, _products(weight, step, slope)), *_counts(step, slope)]
     return total
 
 
-def _sums(weight: Any, step: Any, slope: Any) -> tuple[Any, ...]:
-    has, changed = slope != 0, step != 0
+def _products(weight: Tensor, step: Tensor, slope: Tensor) -> tuple[Tensor, ...]:
+    dot = torch.dot
+    return dot(weight, weight), dot(step, step), dot(slope, slope), dot(step, slope)
+
+
+def _counts(step: Tensor, slope: Tensor) -> tuple[int, ...]:
+    has, changed = slope.numpy() != 0, step.numpy() != 0
     count = np.count_nonzero
-    return (
-        weight @ weight, step @ step, slope @ slope, step @ slope,
-        count(has), count(has & changed), count(changed),
-    )  # fmt: skip
+    return int(count(has)), int(count(has & changed)), int(count(changed))
 
 
 def _on_device(flat: list[Tensor]) -> Tensor:
@@ -72,7 +75,6 @@ def _on_device(flat: list[Tensor]) -> Tensor:
     slope = rest[0] if rest else torch.zeros_like(weight)
     step = new - weight
     has, changed = slope != 0, step != 0
-    dot, count = torch.dot, torch.count_nonzero
-    sums = dot(weight, weight), dot(step, step), dot(slope, slope), dot(step, slope)
+    sums, count = _products(weight, step, slope), torch.count_nonzero
     counts = (count(each).to(kind) for each in (has, has & changed, changed))
     return torch.stack([*sums, *counts])

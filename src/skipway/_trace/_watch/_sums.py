@@ -15,7 +15,9 @@ from .._numbers_at import wide
 ROW = 256  # short enough for its own width, long enough to be more than a call
 QUANTITIES = ("weight", "gradient", "step", "progress", "with_gradient", "lost", "epsilon")
 ABSENT = -1.0  # in place of the sum over a gradient that there is none of
-_PIECE = 2**15  # numbers that are widened to float64 at a time
+# Numbers that are widened to float64 at a time; of more than 10,000 OpenBLAS shares a product among
+# threads of its own, which then wait for torch's.
+_PIECE = 2**13
 Sums = NDArray[np.float64]
 
 
