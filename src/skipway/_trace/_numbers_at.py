@@ -107,7 +107,9 @@ def signal_share(tensor: Tensor, batch: int) -> Tensor:
     length = tensor.shape[0] if tensor.dim() > 1 else 0
     if length < 2 or length % batch:
         return torch.full((), -1.0, device=tensor.device)
-    values = as_real(tensor).to(wide(tensor))
-    whole = torch.linalg.vector_norm(values)
-    share = torch.linalg.vector_norm(values - values.mean(0)) / whole
+    given = as_real(tensor)
+    values = given.to(wide(tensor))
+    whole, mean = torch.linalg.vector_norm(values), values.mean(0)
+    apart = values - mean if values.dtype == given.dtype else values.sub_(mean)
+    share = torch.linalg.vector_norm(apart) / whole
     return torch.where(whole > 0, share, -torch.ones_like(share))

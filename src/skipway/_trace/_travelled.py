@@ -14,8 +14,9 @@ from ._numbers_at import as_real, wide
 # gradient, the inner product of step and gradient; then how many numbers have a gradient, how
 # many of those moved, and how many changed at all.
 TRAVELLED = ("weight", "step", "gradient", "progress", "with_gradient", "moved", "changed")
-# Numbers that are widened to float64 at a time: three pieces of this size lie in the cache.
-_PIECE = 2**15
+# Numbers that are widened to float64 at a time: larger pieces take more memory and no less time,
+# smaller ones are not shared among threads.
+_PIECE = 2**17
 
 
 def travelled(old: Tensor, new: Tensor, slope: Tensor | None) -> Tensor:
@@ -65,8 +66,7 @@ def _products(weight: Tensor, step: Tensor, slope: Tensor) -> tuple[Tensor, ...]
 
 def _counts(step: Tensor, slope: Tensor) -> tuple[int, ...]:
     has, changed = slope.numpy() != 0, step.numpy() != 0
-    count = np.count_nonzero
-    return int(count(has)), int(count(has & changed)), int(count(changed))
+    return tuple(int(np.count_nonzero(each)) for each in (has, has & changed, changed))
 
 
 def _on_device(flat: list[Tensor]) -> Tensor:
