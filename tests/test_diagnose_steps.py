@@ -236,3 +236,56 @@ def test_complex_weights_are_measured_as_their_two_parts(make):
 def test_a_number_of_steps_that_is_none_is_refused(steps):
     with pytest.raises(OptimizerError, match="no number of steps"):
         look(0.1, steps=steps)
+
+
+def sizes_tried(reduction: str, count: int, rate: float = 50.0) -> list[int]:
+    """Return the batch sizes of the steps that were tried on a copy."""
+    (inputs, targets), _ = data.digits(64)
+    model, seen = network(), []
+
+    def loss(output: Tensor, labels: Tensor) -> Tensor:
+        if output.requires_grad:
+            seen.append(len(output))
+        return F.cross_entropy(output, labels, reduction=reduction)
+
+    optimizer = torch.optim.SGD(model.parameters(), rate)
+    diagnose(model, (inputs[:count], targets[:count]), loss, optimizer=optimizer)
+    return seen
+
+
+def test_steps_that_may_be_too_large_are_tried_on_halves_in_turn():
+    assert sizes_tried("mean", 128).count(64) > 20
+    # Too few for halves, and a sum, which is another loss on a half.
+    assert set(sizes_tried("mean", 30)) == {30}
+    assert set(sizes_tried("sum", 128)) == {128}
+
+
+def test_several_batches_are_tried_in_turn():
+    (inputs, targets), _ = data.digits(64)
+    parts = [(inputs[at : at + 40], targets[at : at + 40]) for at in (0, 40, 80)]
+    model, firsts = network(), []
+
+    def loss(output: Tensor, labels: Tensor) -> Tensor:
+        if output.requires_grad:
+            firsts.append(tuple(labels[:3].tolist()))
+        return F.cross_entropy(output, labels)
+
+    optimizer = torch.optim.SGD(model.parameters(), 50.0)
+    found = diagnose(model, parts[0], loss, optimizer=optimizer, batches=parts[1:])
+    assert found.cause == "lr-too-large"
+    assert "3 parts of the batch in turn" in found.findings[0].sure
+    order = [tuple(labels[:3].tolist()) for _, labels in parts]
+    assert firsts[-3:] in [[order[(at + k) % 3] for k in range(3)] for at in range(3)]
+
+
+def test_a_model_in_eval_mode_is_tried_in_training_mode_and_stays_in_eval_mode():
+    (inputs, targets), _ = data.digits(64)
+    model, modes = images().eval(), []
+    model[0].register_forward_pre_hook(lambda module, _: modes.append(module.training))
+    optimizer = torch.optim.SGD(model.parameters(), 30.0)
+    batch = inputs[:64].view(-1, 1, 8, 8), targets[:64]
+    found = diagnose(model, batch, F.cross_entropy, optimizer=optimizer)
+    assert modes[0] is False
+    assert sum(modes) > 20
+    assert not any(module.training for module in model.modules())
+    assert any("eval mode" in note for note in found.notes)

@@ -171,9 +171,9 @@ def rescaled(case: Case, factor: float) -> Case:
         for group in found.param_groups:
             if "eps" in group:
                 group["eps"] *= factor
-            else:
+            elif not group.get("by_sign", isinstance(found, torch.optim.Rprop)):
                 group["lr"] /= factor
-            if not group.get("decoupled_weight_decay", False):
+            if group.get("weight_decay") and not group.get("decoupled_weight_decay", False):
                 group["weight_decay"] *= factor
             if "clip" in group:
                 group["clip"] *= factor

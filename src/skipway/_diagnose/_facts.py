@@ -39,13 +39,14 @@ class Stepped:
 
 @dataclass(frozen=True)
 class Tried:
-    """What a few steps on a copy, always on the same batch, did to the loss.
+    """What a few steps on a copy did to the loss.
 
     Attributes:
         start: loss before.
         end: loss after, `inf` where it became non-finite; the mean of the last steps where more
             were taken than at another rate, for a loss that jumps.
         steps: how many.
+        turns: on how many parts of the batch in turn; 1 is always the same batch.
         best_rate: the learning rate, of those tried beside the optimizer's own, with the lowest
             end.
         best_end: the loss it ends at.
@@ -59,6 +60,7 @@ class Tried:
     start: float
     end: float
     steps: int
+    turns: int = 1
     best_rate: float | None = None
     best_end: float = math.inf
     best_steps: int = 0

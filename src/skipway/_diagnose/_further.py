@@ -12,7 +12,8 @@ from ._dependence import dependence
 from ._doubts import doubts_of
 from ._facts import Facts, Stepped, Tried, is_stuck
 from ._labels import carried_over, pairs_of
-from ._trial import loss_after, search_rate, try_steps
+from ._trial import Evaluate, loss_after, search_rate, trains, try_steps
+from ._turns import turns_of
 from ._words import either
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ def try_further(task: Task, facts: Facts) -> Facts:
             f"No further steps could be tried on a copy ({type(error).__name__}: {error})."
         )
         return replace(facts, doubts=doubts)
+    if not trains(task.model):
+        task.notes.append(
+            "The model is in eval mode. The further steps were tried on a copy in training mode."
+        )
     return replace(facts, tried=tried)
 
 
@@ -72,24 +77,43 @@ def _with_dependence(task: Task, facts: Facts) -> Facts:
 
 def _try(task: Task, optimizer: Optimizer, step: Stepped, facts: Facts, steps: int) -> Tried:
     count = steps
-    losses, _ = try_steps(task.model, optimizer, task.evaluate, count)
+    turns: list[Evaluate] = [task.evaluate]
+    losses, _ = try_steps(task.model, optimizer, turns, count)
     held_back = bool(facts.frozen or facts.unheld)
     jumps = step.planned > limit.FAST or losses[-1] > losses[0]
-    if jumps or held_back or facts.hardly_dying or facts.hardly_collapsed:
+    near = facts.hardly_dying or facts.hardly_collapsed
+    if jumps or held_back or near:
         # Many a good training jumps at first; only one that stays up there jumps too far.
         count *= 4
-        losses, _ = try_steps(task.model, optimizer, task.evaluate, count)
-    last = losses[-steps:] if count > steps else losses[-1:]
-    tried = Tried(start=losses[0], end=sum(last) / len(last), steps=count)
+        turns = turns_of(task, facts) if jumps else turns
+        losses, _ = try_steps(task.model, optimizer, turns, count)
+    end = _end(losses, steps if count > steps else 1)
+    tried = Tried(start=losses[0], end=end, steps=count, turns=len(turns))
     slow, stuck = step.steady < limit.SLOW, is_stuck(tried, facts.level)
     if stuck and held_back:
-        free, _ = try_steps(task.model, optimizer, task.evaluate, count, unfrozen=True)
+        free, _ = try_steps(task.model, optimizer, turns, count, unfrozen=True)
         tried = replace(tried, unfrozen=free[-1])
     if step.steady <= 0 or not (slow or stuck or jumps):
         return tried
     aim = limit.GOOD / step.steady
-    rate, end = search_rate(task.model, optimizer, task.evaluate, steps, aim)
-    return replace(tried, best_rate=rate, best_end=end, best_steps=steps)
+    rate, end = search_rate(task.model, optimizer, turns, steps, aim)
+    tried = replace(tried, best_rate=rate, best_end=end, best_steps=steps)
+    return _for_as_long(task, optimizer, tried, steps) if near else tried
+
+
+def _for_as_long(task: Task, optimizer: Optimizer, tried: Tried, steps: int) -> Tried:
+    """Give the better rate as many steps as the optimizer's own: near a limit all are slow."""
+    own = float(optimizer.param_groups[0]["lr"])
+    assert tried.best_rate is not None
+    losses, _ = try_steps(
+        task.model, optimizer, [task.evaluate], tried.steps, factor=tried.best_rate / own
+    )
+    end = _end(losses, steps)
+    return replace(tried, best_end=end, best_steps=tried.steps) if end < tried.best_end else tried
+
+
+def _end(losses: list[float], last: int) -> float:
+    return sum(losses[-last:]) / len(losses[-last:])
 
 
 def _with_labels(task: Task, optimizer: Optimizer, tried: Tried, facts: Facts, steps: int) -> Tried:

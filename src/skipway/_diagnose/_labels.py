@@ -51,7 +51,7 @@ def carried_over(
         inside, outside = try_steps(
             task.model,
             optimizer,
-            loss,
+            [loss],
             count,
             factor=factor,
             also=lambda model: task.loss_on(model, second),
@@ -66,7 +66,7 @@ def carried_over(
         return found
     # What was not even learned by heart says nothing: at a rate that fits it is.
     aim, own = limit.GOOD / facts.step.steady, facts.learning_rate
-    rate, _ = search_rate(task.model, optimizer, loss, steps, aim)
+    rate, _ = search_rate(task.model, optimizer, [loss], steps, aim)
     # What is best for ten steps is a little too large for a hundred.
     return learned(rate / own / 3, 2 * _LONGER * steps) if own else found
 

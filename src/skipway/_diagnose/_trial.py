@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -17,10 +17,15 @@ Evaluate = Callable[[nn.Module], Tensor]
 _AROUND = (0.1, 10**-0.5, 1.0, 10**0.5)  # factors tried around the rate that is aimed at
 
 
+def trains(model: nn.Module) -> bool:
+    """Tell whether any part of a model is in training mode; some may be meant not to be."""
+    return any(module.training for module in model.modules())
+
+
 def try_steps(
     model: nn.Module,
     optimizer: Optimizer,
-    evaluate: Evaluate,
+    turns: Sequence[Evaluate],
     steps: int,
     *,
     factor: float = 1.0,
@@ -29,10 +34,12 @@ def try_steps(
 ) -> tuple[list[float], list[float]]:
     """Train a copy and return the loss before every step and after the last one.
 
+    A model that is in eval mode as a whole is trained in training mode.
+
     Args:
         model: stays as it is.
         optimizer: stays as it is.
-        evaluate: the loss of a model.
+        turns: losses of a model, each followed by one step, in turn.
         steps: how many.
         factor: of the optimizer's learning rate.
         also: another loss to follow, without a gradient.
@@ -40,8 +47,8 @@ def try_steps(
             not hold.
 
     Returns:
-        The losses of `evaluate` and of `also`. Both end early, with `inf`, where the loss stops
-        being finite.
+        The losses that were followed, and those of `also`. Both end early, with `inf`, where the
+        loss stops being finite.
     """
     clone, twin = _twins(model, optimizer)
     if unfrozen:
@@ -53,7 +60,7 @@ def try_steps(
     parameters = [p for p in clone.parameters() if p.requires_grad]
     for step in range(steps + 1):
         with torch.enable_grad():
-            loss = evaluate(clone)
+            loss = turns[step % len(turns)](clone)
         if also is not None:
             with torch.no_grad():
                 others.append(_finite(also(clone)))
@@ -94,7 +101,7 @@ def loss_after(
 
 
 def search_rate(
-    model: nn.Module, optimizer: Optimizer, evaluate: Evaluate, steps: int, factor: float
+    model: nn.Module, optimizer: Optimizer, turns: Sequence[Evaluate], steps: int, factor: float
 ) -> tuple[float, float]:
     """Return the learning rate around `factor` times the optimizer's own that ends lowest.
 
@@ -106,7 +113,7 @@ def search_rate(
     for around in _AROUND:
         rate = _round_number(own * factor * around)
         if rate not in ends:
-            losses, _ = try_steps(model, optimizer, evaluate, steps, factor=rate / own)
+            losses, _ = try_steps(model, optimizer, turns, steps, factor=rate / own)
             ends[rate] = losses[-1]
     best = min(ends, key=lambda rate: ends[rate])
     return best, ends[best]
@@ -136,5 +143,7 @@ def _finite(loss: Tensor) -> float:
 
 def _twins(model: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
     clone = copy.deepcopy(model)
+    if not trains(clone):
+        clone.train()  # nobody means to train like this: normalisations would stand still
     pairs = zip(model.parameters(), clone.parameters(), strict=True)
     return clone, copy_optimizer(optimizer, {id(own): twin for own, twin in pairs})

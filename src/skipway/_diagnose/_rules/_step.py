@@ -87,7 +87,7 @@ def learning_rate_too_small(facts: Facts) -> Judgement | None:
             place="The whole network.",
             evidence=evidence + _tried_words(facts.tried),
             remedy=_remedy(better, tiny),
-            sure="Certain. Tried on a copy, always on the same batch."
+            sure=_tried_on(facts.tried)
             if better is not None
             else "Likely. Judged from one step; no larger one was tried.",
             treatment="learning-rate",
@@ -129,6 +129,12 @@ def _tried_words(tried: Tried | None) -> str:
     )
 
 
+def _tried_on(tried: Tried | None) -> str:
+    if tried is None or tried.turns == 1:
+        return "Certain. Tried on a copy, always on the same batch."
+    return f"Certain. Tried on a copy, on {tried.turns} parts of the batch in turn."
+
+
 def _remedy(better: float | None, tiny: bool) -> str:
     text = "A larger learning rate."
     if better is not None:
@@ -158,7 +164,7 @@ def learning_rate_too_large(facts: Facts) -> Judgement | None:
             if facts.step.planned > 1
             else f"The loss does not fall while the network trains.{_tried_words(tried)}",
             remedy=f"A learning rate of about {rate(tried.best_rate)}.",
-            sure="Certain. Tried on a copy, always on the same batch.",
+            sure=_tried_on(tried),
             treatment="learning-rate",
             suggestion={"learning_rate": tried.best_rate},
         ),
