@@ -65,7 +65,7 @@ class WatchLayers(Callback):  # type: ignore[misc]  # Lightning may be missing
         self.prefix, self.notify = prefix, notify
         self.watch: skipway.Watch | None = None
         self.diagnosis: skipway.Diagnosis | None = None
-        self._stack = ExitStack()
+        self._stack, self._logged = ExitStack(), 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to watch."""
@@ -87,12 +87,16 @@ class WatchLayers(Callback):  # type: ignore[misc]  # Lightning may be missing
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, *batch: Any, **more: Any
     ) -> None:
-        """Log the numbers of a step that was looked at."""
-        if self.watch is None or not self.watch.fresh:
+        """Log the numbers of a step that was looked at, once."""
+        if self.watch is None or not self.watch.fresh or self.watch.step == self._logged:
             return
+        self._logged = self.watch.step
         numbers = {f"{self.prefix}{name}": each for name, each in self.watch.scalars().items()}
+        # The step under which Lightning logs what the module says of this batch, as its own
+        # callbacks do: `global_step` is one ahead here, and counts each of several optimizers.
+        step = trainer.fit_loop.epoch_loop._batches_that_stepped
         for logger in trainer.loggers:
-            logger.log_metrics(numbers, step=trainer.global_step)
+            logger.log_metrics(numbers, step=step)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Remove every hook, keep the diagnosis, write the report."""
