@@ -328,6 +328,7 @@ def test_notebook_shows_a_figure_a_live_view_and_a_page(tmp_path: Path) -> None:
     (shown,) = [each["data"]["text/html"] for each in figure if "data" in each]
     assert "<svg" in shown
     assert "<script" not in shown
+    assert [each["output_type"] for each in page] == ["execute_result"]  # and no warning
     (framed,) = [each["data"]["text/html"] for each in page if "data" in each]
     assert "<iframe srcdoc=" in framed
     assert 'height="500"' in framed

@@ -24,6 +24,7 @@ from skipway.report._arcs import MOST_LANES, Arc, arranged
 from skipway.report._axis import log_axis, round_ends
 from skipway.report._cells import between
 from skipway.report._folds import MOST_ROWS, folds
+from test_watch_heat import watched
 
 KINDS = {
     "cure": samples.cure(),
@@ -346,6 +347,28 @@ def test_a_long_network_opens_with_few_rows_whatever_it_looks_like(flicker):
     assert 1000 - sum(fold.rows - 1 for fold in found) <= MOST_ROWS
     assert not any(fold.first <= 500 < fold.end for fold in found)
     assert folds(signs[:40], classes[:40], set()) == []
+
+
+def test_a_fold_of_layers_without_modules_names_its_first_and_last_layer():
+    said = words_of(report.page(samples.cure(50).to_dict()))
+    # Two layers a block, and one block in sight at each end of what is alike and equally well.
+    assert "Block × 10hidden.12 – 31" in said
+
+
+def test_every_finding_says_where_the_documentation_has_more():
+    data = samples.cure(8).to_dict()
+    causes = [finding["cause"] for finding in data["diagnosis"]["findings"]]
+    said = words_of(report.page(data))
+    assert re.findall(r"skipway docs (\S+)", said) == [f"stuck#{cause}" for cause in causes]
+    assert "More: skipway docs stuck#vanishing" in words_of(report.figure(data["diagnosis"]))
+
+
+def test_every_part_of_a_page_is_in_its_navigation():
+    for made in (samples.cure(8), watched([[0.5, 0.4]] * 4)):
+        page = report.page(made.to_dict())
+        parts = re.findall(r'<section class="sec[^"]*" id="(\w+)"', page)
+        linked = re.findall(r'href="#(\w+)"', page[: page.index("</nav>")])
+        assert parts == linked
 
 
 @given(st.lists(st.floats(-300, 300), min_size=1, max_size=20))

@@ -57,7 +57,8 @@ def page(result: Any, *, height: int = 720) -> Any:
     """
     # `srcdoc` and no file: Visual Studio Code shows no frame that points at one.
     text = html.escape(report.page(result.to_dict()), quote=True)
+    # In a box: of a bare frame IPython warns that it should be an IFrame, which takes no srcdoc.
     return HTML(
-        f'<iframe srcdoc="{text}" title="skipway report" width="100%" height="{height}" '
-        'style="border:0"></iframe>'
+        f'<div><iframe srcdoc="{text}" title="skipway report" width="100%" height="{height}" '
+        'style="border:0"></iframe></div>'
     )

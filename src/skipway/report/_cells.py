@@ -142,6 +142,8 @@ def _fold(
     said = f"{fold.label.replace('×', 'times')}, {first} to {last}: {fold.rows} layers"
     names, sizes = found.names, ((fold.first, fold.head), (fold.tail, fold.end))
     ends = [_stages.block_of(names[start:end]) for start, end in sizes]
+    if ends[0] == ends[1]:  # the blocks have no modules of their own
+        ends = [first, last]
     return FoldRow(fold.first, fold.end, fold.label, between(*ends), said, height, cells)
 
 

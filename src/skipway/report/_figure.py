@@ -25,7 +25,7 @@ from . import (
 from ._figure_spine import COLOURS, DYING, FINE, LOST, QUIET, network
 from ._rows import Side
 from ._source import HOWS
-from ._values import STATES, Data, claim_of, shape
+from ._values import STATES, Data, claim_of, docs_page, shape
 from ._words import markup
 
 _ROLES = {"before": LOST, "after": FINE, "control": "inherit"}
@@ -146,7 +146,11 @@ def _findings(diagnosis: Data) -> Markup:
         )
         for finding in diagnosis["findings"]
     ]
-    return _tag("ol", items, style="margin:10px 0;padding-left:24px") if items else Markup("")
+    if not items:
+        return Markup("")
+    page = docs_page(diagnosis["findings"][0])
+    more = _tag("p", ["More: ", _tag("code", f"skipway docs {page}")], style="margin:0 0 10px")
+    return _tag("ol", items, style="margin:10px 0;padding-left:24px") + more
 
 
 def _plan(plan: Data) -> Markup:

@@ -29,7 +29,7 @@ from . import (
 )
 from ._axis import log_axis
 from ._rows import Side
-from ._values import Data, claim_of, clipped, plural, quantity, sentence, shape, short
+from ._values import Data, claim_of, clipped, docs_page, plural, quantity, sentence, shape, short
 from ._words import embedded, markup, plain
 
 Parts = dict[str, Any]
@@ -57,7 +57,9 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    made.filters.update(words=markup, plain=plain, count=quantity, dense=short, raw=Markup)
+    made.filters.update(
+        words=markup, plain=plain, count=quantity, dense=short, raw=Markup, docs_page=docs_page
+    )
     made.filters.update(
         plural=plural, claim_of=claim_of, clipped=clipped, start=sentence, shape=shape
     )

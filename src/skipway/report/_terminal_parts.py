@@ -15,7 +15,7 @@ from ._axis import LogAxis
 from ._cells import NO_BAR
 from ._rows import Reading, Rows, Side, in_sight, rows
 from ._source import HOWS
-from ._values import STATES, Data, clipped, log10, plural, sentence, shape, short
+from ._values import STATES, Data, clipped, docs_page, log10, plural, sentence, shape, short
 from ._words import CODE
 
 # Mid tones that can be read on dark and on light ground.
@@ -69,7 +69,7 @@ def findings(diagnosis: Data) -> RenderableType:
         body = pairs((label, said) for label, said in words if said)
         parts += [head, Padding(body, (0, 0, 1, 3))]
     if diagnosis["findings"]:
-        page = f"stuck#{diagnosis['findings'][0]['cause']}"
+        page = docs_page(diagnosis["findings"][0])
         parts.append(Text(f"More: skipway docs {page}", STYLES["quiet"]))
     if diagnosis["absent"]:
         absent = f"Looked for and not found: {', '.join(diagnosis['absent'])}."

@@ -124,6 +124,11 @@ def clipped(name: str, most: int = 28) -> str:
     return f"{name[: most - tail - 1]}…{name[-tail:]}"
 
 
+def docs_page(finding: Data) -> str:
+    """Return where the documentation has more on a finding: what `skipway docs` is given."""
+    return f"stuck#{finding['cause']}"
+
+
 def sentence(text: str) -> str:
     """Begin with a capital letter."""
     return text[:1].upper() + text[1:]

@@ -137,7 +137,8 @@ def _loss_words(history: History) -> str:
     first, last = history.first_loss, history.loss
     if first is None or last is None:
         return "No loss was handed in, so what the steps take of it cannot be said."
-    text = f"The loss went from {prose(first)} to {prose(last)}."
+    begun, now = prose(first), prose(last)
+    text = f"The loss went from {begun} to {now}." if begun != now else f"The loss stayed at {now}."
     share = history.share()
     if share is not None:
         text += f" The last step looked at takes {prose(share)} of it away, to first order."
