@@ -360,7 +360,9 @@ def test_every_finding_says_where_the_documentation_has_more():
     causes = [finding["cause"] for finding in data["diagnosis"]["findings"]]
     said = words_of(report.page(data))
     assert re.findall(r"skipway docs (\S+)", said) == [f"stuck#{cause}" for cause in causes]
-    assert "More: skipway docs stuck#vanishing" in words_of(report.figure(data["diagnosis"]))
+    assert "More: skipway docs stuck#vanishing" in words_of(
+        report.figure(samples.diagnosis(8).to_dict())
+    )
 
 
 def test_every_part_of_a_page_is_in_its_navigation():

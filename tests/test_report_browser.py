@@ -237,6 +237,29 @@ def test_folded_source_keeps_its_line_numbers_and_copies_whole(visit):
     assert f"line {total - lines}" in tail.get_attribute("style")
 
 
+def test_on_a_phone_the_numbers_of_a_touched_row_are_in_sight(browser, visit):
+    size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        driver = visit(samples.cure(50).to_dict())
+        touched = row(driver, "hidden.40")
+        driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", touched)
+        touched.click()
+        for _ in range(12):  # and a row that the keys reach is not behind them
+            touched.send_keys("\ue015")
+            touched = driver.switch_to.active_element
+        at, numbers, tall = driver.execute_script("""
+            const card = document.getElementById("card");
+            return [document.activeElement, card.querySelector("tbody tr"), card].map(each =>
+                [each.getBoundingClientRect().top, each.getBoundingClientRect().bottom])""")
+        assert card(driver)["name"] == "head"
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert 0 <= at[0] < at[1] <= tall[0]
+    assert 0 <= numbers[0] < numbers[1] <= 844
+    assert tall[1] - tall[0] < 0.4 * 844
+
+
 def test_dark_print_and_narrow_pages_hold_together(browser, visit):
     driver = visit(samples.cure(50).to_dict())
     ground = "return getComputedStyle(document.body).backgroundColor"
