@@ -30,7 +30,7 @@ from ._words import markup
 
 _ROLES = {"before": LOST, "after": FINE, "control": "inherit"}
 _GLYPHS = {"fine": "●", "watch": "◐", "dying": "○", "lost": "×"}
-_BOX = "font:14px/1.5 system-ui,sans-serif;max-width:900px"
+_BOX = "font:14px/1.5 system-ui,sans-serif;max-width:900px;overflow-wrap:anywhere"
 
 
 def fragment(data: Data) -> str:

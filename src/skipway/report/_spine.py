@@ -58,7 +58,6 @@ def spine(sides: Sequence[Side]) -> Spine:
     ]
     selected = _selected(sides[0].diagnosis, found)
     fields = _card.labels(found.readings)
-    longest = max((len(clipped(name)) for name in found.names), default=0)
     lines: list[Arc | Bus] = [arc for simple, _ in found.drawn for arc in simple]
     lines += [bus for _, buses in found.drawn for bus in buses]
     columns = [side.column for side in sides]
@@ -77,12 +76,21 @@ def spine(sides: Sequence[Side]) -> Spine:
         selected=selected,
         card=_row_cards.at(found, selected, fields, columns),
         data=_row_cards.every(found, fields, columns, every_entry),
-        name_width=max(102, min(230, int(7.25 * longest) + (32 if found.flags else 14))),
+        name_width=_name_width(found),
         undrawn=found.undrawn,
         drawing=_drawing.drawing(found, scale),
         had=any(not each.proposed for each in lines),
         proposed=any(each.proposed for each in lines),
     )
+
+
+def _name_width(found: Rows) -> int:
+    """Return how wide the names with the numbers of their findings are, in px."""
+    needed = [
+        int(7.25 * len(clipped(name))) + 14 + 20 * len(found.flags.get(at, ()))
+        for at, name in enumerate(found.names)
+    ]
+    return max(102, min(280, max(needed, default=0)))
 
 
 def _grid(scale: LogAxis) -> tuple[float, float]:
