@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import nn
 from oracle import torchvision
 from skipway import models
 from skipway._errors import SkipwayError
+from skipway.models import _packed
 from snapshot import snapshot
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -116,3 +118,68 @@ def test_what_might_differ_is_not_folded(name: str) -> None:
     assert _norms(folded) == _norms(network) - 1
     x = torch.randn(2, 3, 6, 6, dtype=torch.float64)
     torch.testing.assert_close(folded(x), network.eval()(x))
+
+
+PACKED: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    "resnet50": (lambda: models.resnet50(num_classes=5), (3, 64, 48)),
+    "groups": (lambda: models.resnext50_32x4d(num_classes=5), (3, 32, 32)),
+    "pre-activated": (lambda: models.resnet18(num_classes=5, preact=True), (3, 33, 32)),
+    "torchvision": (lambda: torchvision.models.resnet18(num_classes=5), (3, 32, 32)),
+    "unet": (lambda: models.unet(2, 3, width=4, depth=2), (2, 9, 10)),
+    "dilated, padded, strided": (
+        lambda: nn.Sequential(
+            nn.Conv2d(4, 8, (3, 5), (2, 1), (2, 3), (2, 1), 2), nn.BatchNorm2d(8), nn.ReLU(),
+            nn.Conv2d(8, 8, 3, padding="same"), nn.BatchNorm2d(8),
+            nn.Conv2d(8, 2, 3, padding=1, padding_mode="reflect"), nn.BatchNorm2d(2),
+        ),
+        (4, 11, 9),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PACKED)
+@torch.no_grad()
+def test_packed_weights_give_the_same(name: str) -> None:
+    build, shape = PACKED[name]
+    network = _trained(build()).eval()
+    folded = models.fold(network.float())
+    network = network.double()
+    for batch in (1, 2, 1):
+        x = torch.randn(batch, *shape)
+        expected = network(x.double())
+        close = {"rtol": 0.0, "atol": 1e-5 * float(expected.abs().max())}
+        for given in (x, x, x.contiguous(memory_format=torch.channels_last), x):
+            torch.testing.assert_close(folded(given).double(), expected, **close)
+
+
+@torch.no_grad()
+def test_packed_weights_follow_what_is_loaded_and_do_not_travel() -> None:
+    network, other = (_trained(models.cifar_resnet(8)).float().eval() for _ in range(2))
+    x = torch.randn(2, 3, 8, 8)
+    folded, wanted = models.fold(network), other(x)
+    for _ in range(3):
+        folded(x)
+    twin = copy.deepcopy(folded)
+    held = [m.kept._kept for m in folded.modules() if isinstance(m, _packed.PackedConv2d)]
+    assert _packed._works() == all(each is not None for each in held)
+    folded.load_state_dict(models.fold(other).state_dict())
+    for _ in range(3):
+        torch.testing.assert_close(folded(x), wanted, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(twin(x), network(x), atol=1e-4, rtol=1e-4)
+    seen: list[str] = []
+    folded.conv1.register_forward_hook(lambda *_: seen.append("stem"))  # type: ignore[union-attr]
+    folded(x)
+    assert seen == ["stem"]
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@torch.no_grad()
+def test_unpacked_a_folded_network_is_scripted() -> None:
+    network = _trained(torchvision.models.resnet18(num_classes=5)).float().eval()
+    folded = models.fold(network, pack=False)
+    assert not any(type(module).__name__ == "PackedConv2d" for module in folded.modules())
+    x = torch.randn(1, 3, 32, 32)
+    scripted = torch.jit.script(folded)  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(scripted(x), network(x), atol=1e-4, rtol=1e-4)
+    dense = models.fold(_trained(models.cifar_densenet(10, 4)).float(), pack=False)
+    assert [dense(x).shape for _ in range(3)] == [(1, 10)] * 3

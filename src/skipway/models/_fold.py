@@ -16,9 +16,11 @@ from ..nn import Add, Merge
 from ..nn._fit import cannot_add
 from ._dense._fold_blocks import fold_dense
 from ._dense._folded import exact_fold
+from ._dense._folded_modules import FoldedBlock
 from ._dense._run import DenseFeatures
 from ._given import must_be_module
 from ._ordinary import is_watched
+from ._packed import PackedConv2d, Twice
 from ._residual_block import ResidualBlock
 from ._resnet import ResNet
 
@@ -34,25 +36,29 @@ _FOREIGN = {
 }
 
 
-def fold(model: nn.Module) -> nn.Module:
+def fold(model: nn.Module, *, pack: bool = True) -> nn.Module:
     """Return a copy for inference: norms folded into convolutions, channels last in memory.
 
     In evaluation mode a batch norm is a scale and a shift for each channel, so the convolution
     before it can do both: `norm(W x) = (s W) x + b`. Folded are the convolutions of this library's
     networks and of torchvision's ResNets that one norm alone reads, those that stand directly
     before a norm in an `nn.Sequential`, and whole dense blocks and transitions, of this library or
-    of anybody else (see `models.lean`): each runs on one buffer, with its weights packed from the
-    second call on that is like the one before. Everything else stays as it is, and so do a norm
-    without running statistics, a module with a hook, and one that is used in two places.
+    of anybody else (see `models.lean`), each of which runs on one buffer. Everything else stays as
+    it is, and so do a norm without running statistics, a module with a hook, and one that is used
+    in two places.
 
     The copy is in evaluation mode, its parameters need no gradient, and it is no network to train
     on: the norms are gone from it, and `state_dict` has other names where a dense block was. New
-    values can be loaded or copied into its parameters; written past torch, through `.data` or
-    NumPy, packed weights would not notice. The outputs are the same up to rounding. `model` is not
-    changed.
+    values can be loaded or copied into its parameters; of what is written past torch, in place
+    through `.data` or NumPy, packed weights do not learn. The outputs are the same up to rounding.
+    `model` is not changed.
 
     Args:
         model: any module.
+        pack: on a CPU, at the second call in a row with an input of one size, the weights of
+            convolutions of images are packed as oneDNN reads them. For one image that saves a
+            third to a half of the time, and it takes the weights' memory once more. Give False
+            for `torch.jit.script`, or where memory is short.
 
     Raises:
         SkipError: there is nothing to fold.
@@ -84,6 +90,8 @@ def fold(model: nn.Module) -> nn.Module:
         )
     _lay_channels_last(folded)
     _add_in_place(folded)
+    if pack:
+        _let_pack(folded)
     return folded
 
 
@@ -137,6 +145,14 @@ def _lay_channels_last(model: nn.Module) -> None:
         if type(module) in formats:
             weight: Any = module.weight
             weight.data = weight.data.contiguous(memory_format=formats[type(module)])  # type: ignore[index]
+
+
+def _let_pack(model: nn.Module) -> None:
+    for module in model.modules():
+        if type(module) is nn.Conv2d:
+            module.__class__ = PackedConv2d
+        if isinstance(module, (PackedConv2d, FoldedBlock)):
+            module.kept = Twice()
 
 
 def _add_in_place(model: nn.Module) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._packed import Packed
 from ._forward import CONVOLVE
 from ._matrix import Workspace, cut, longest, pieces, scale_shift_relu, to_image, to_rows
-from ._packed import Packed
 from ._plan import Plan, Step
 from ._products import product
 from ._tail import forward_tail

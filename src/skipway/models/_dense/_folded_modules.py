@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from .._ordinary import is_watched, unusual_surroundings
+from .._packed import Twice, kind_of, may_pack, pack_layer
 from .._paths import BlockPath
 from ._folded import FoldedStep, exact_fold, folded_features
 from ._matrix import Workspace, to_image, to_rows
-from ._packed import may_pack, pack
 from ._parts import Layer, Tail
 from ._products import product
 from ._tail import POOL, transition_rows
@@ -78,8 +78,7 @@ class FoldedBlock(nn.Sequential):
     def __init__(self, layers: tuple[Layer, ...], *, prepend: bool) -> None:
         super().__init__(*map(FoldedLayer, layers))
         self.prepend = prepend
-        self._latest: Any = None
-        self._ready: tuple[Any, list[FoldedStep]] | None = None
+        self.kept: Twice[list[FoldedStep]] | None = None
         self.widths = [layer.norms[0].num_features for layer in layers]
         self.widths.append(self.widths[-1] + layers[-1].convolutions[-1].out_channels)
 
@@ -94,7 +93,7 @@ class FoldedBlock(nn.Sequential):
         width = self.widths[-1]
         start = width - self.widths[0] if self.prepend else 0
         given = slice(start, start + self.widths[0])
-        features = folded_features(self._packed_steps(x), x, given, width)
+        features = folded_features(self._ready_steps(x), x, given, width)
         return to_image(features, x.shape[0], tuple(x.shape[2:]))
 
     def _unusual(self, x: Tensor) -> str:
@@ -104,29 +103,18 @@ class FoldedBlock(nn.Sequential):
             return "a layer has a hook"
         return ""
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_ready": None, "_latest": None}
+    def _ready_steps(self, x: Tensor) -> list[FoldedStep]:
+        """Return the steps, with packed weights where they serve."""
+        own = list(self.parameters())
+        if self.kept is None or not may_pack(x, own):
+            return self._steps()
+        return self.kept.get(kind_of(x, own), lambda: self._packed_steps(x)) or self._steps()
 
     def _packed_steps(self, x: Tensor) -> list[FoldedStep]:
-        """Return the steps, with packed weights from the second call on that is like the last."""
-        own = list(self.parameters())
-        if not may_pack(x) or any(each.is_inference() for each in own):
-            return self._steps()
-        weights = [(each.data_ptr(), each._version) for each in own]
-        key = (x.shape, torch.get_num_threads(), weights)
-        ready = self._ready
-        if ready is not None and ready[0] == key:
-            return ready[1]
-        steps = self._steps()
-        if key != self._latest:
-            self._latest, self._ready = key, None
-            return steps
-        steps = [
-            replace(step, packed=pack(step.expansion, step.convolution, step.padding, x))
-            for step in steps
+        return [
+            replace(step, packed=pack_layer(step.expansion, step.convolution, step.padding, x))
+            for step in self._steps()
         ]
-        self._ready = key, steps
-        return steps
 
     def _steps(self) -> list[FoldedStep]:
         steps, total = [], self.widths[-1]
