@@ -1,9 +1,9 @@
 """ResNet-50 against torchvision's: `python benchmarks/speed/resnet.py [ROUNDS]`, in resnet.json.
 
 Training: one step, and the bytes kept for its backward, with `memory="lean"`. Inference: `fold`
-against torchvision as it is, in channels_last and under torch.compile. All variants take turns in
-one process; a ratio is the median over the rounds, or that of the least times. torch.compile is
-left out where it fails (it needs a C++ compiler), and the result says so.
+against torchvision as it is, in channels_last and under torch.compile. On one thread and on two;
+all variants take turns in one process; a ratio is the median over the rounds, or that of the least
+times. torch.compile is left out where it fails (it needs a C++ compiler), and the result says so.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ Run = Callable[[], object]
 
 
 def main(rounds: int) -> None:
-    torch.manual_seed(0)
-    result = {
-        **machine("torchvision"),
-        "rounds": rounds,
-        "threads": torch.get_num_threads(),
-        "training step, 8 x 3 x 128 x 128": training(rounds),
-        "inference, 1 x 3 x 224 x 224": inference(1, rounds),
-        "inference, 4 x 3 x 224 x 224": inference(4, rounds),
-        "load after": round(os.getloadavg()[0], 2),
-    }
-    write(__file__, result)
+    result: dict[str, object] = {**machine("torchvision"), "rounds": rounds}
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        torch.manual_seed(0)
+        result[f"threads: {threads}"] = {
+            "training step, 8 x 3 x 128 x 128": training(rounds),
+            "inference, 1 x 3 x 224 x 224": inference(1, rounds),
+            "inference, 4 x 3 x 224 x 224": inference(4, rounds),
+            "load after": round(os.getloadavg()[0], 2),
+        }
+        write(__file__, result)
 
 
 def training(rounds: int) -> dict[str, object]:
