@@ -1,7 +1,7 @@
 """Which Pythons and which torch skipway works with, tried one after the other: `make versions`.
 
     python benchmarks/versions.py                  every row below, in environments of their own
-    python benchmarks/versions.py 3.12-newest      one of them again
+    python benchmarks/versions.py 3.13-newest      one of them again
     python benchmarks/versions.py --compile NAME   only compile, and say so
     python benchmarks/versions.py --keep           leave the environments, to look into one
     python benchmarks/versions.py --table          only write docs/versions.md from the results
@@ -47,7 +47,7 @@ NEWEST = "newest"
 OLDEST = "oldest"  # of torch, and of everything else that is needed
 PINNED = "pinned"  # as constraints.txt has it for development
 ROWS = (
-    ("3.10", OLDEST), ("3.11", PINNED), ("3.12", NEWEST), ("3.13", NEWEST), ("3.14", NEWEST),
+    ("3.10", OLDEST), ("3.11", PINNED), ("3.12", "2.14"), ("3.13", NEWEST), ("3.14", NEWEST),
 )  # fmt: skip
 
 
@@ -141,11 +141,13 @@ def compiles(python: str) -> bool:
 
 
 def pins(which: str) -> list[str]:
-    """Return the versions to install: the newest, or the oldest that pyproject.toml allows."""
+    """Return what to hold pip to: nothing, a torch, or the oldest that pyproject.toml allows."""
     if which == NEWEST:
         return []
     if which == PINNED:
         return ["--constraint", str(ROOT / "constraints.txt")]
+    if which != OLDEST:
+        return [f"torch=={which}.*"]
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     wanted = re.search(r"^dependencies = \[(.*?)^\]", text, re.MULTILINE | re.DOTALL)
     assert wanted
@@ -175,7 +177,7 @@ def test(row: Row, python: str) -> None:
     files = [str(ROOT / "tests" / f"test_{name}.py") for name in PART]
     done = run(
         python, "-m", "pytest", "-q", "--tb=line", "-p", "no:cacheprovider", "-o", "addopts=",
-        "-o", "filterwarnings=default", "-o", "pythonpath=tests", *files,
+        "-o", "filterwarnings=default", "-o", "pythonpath=tests", "-o", "timeout=1800", *files,
         PYTHONPATH="", OMP_NUM_THREADS="1",
     )  # fmt: skip
     row.tests = counted(done.stdout)
@@ -239,11 +241,11 @@ def line_of(row: dict[str, Any]) -> str:
         PINNED: "as development has it",
         NEWEST: "the newest",
     }
-    which = words[row["name"].partition("-")[2]]
+    which = row["name"].partition("-")[2]
     cells = (
         python, versions.get("torch", "–"), versions.get("numpy", "–"),
         "yes" if row["compiled"] else "–", "yes" if row["cures"] else "–", counts,
-        row["note"] or which,
+        row["note"] or words.get(which, f"torch {which}, and the newest of the others"),
     )  # fmt: skip
     return f"| {' | '.join(cells)} |"
 

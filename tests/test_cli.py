@@ -240,8 +240,10 @@ def test_rewire_densely_and_closed(tmp_path: Path) -> None:
 def test_rewire_writes_source_that_runs(tmp_path: Path) -> None:
     done = run("rewire", "plain-mlp", "--save", "net.py", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("\nSource  net.py\n")
     compile((tmp_path / "net.py").read_text(), "net.py", "exec")
-    assert run("rewire", "plain-mlp", "--save", "plan.json", cwd=tmp_path).returncode == 0
+    done = run("rewire", "plain-mlp", "--save", "plan.json", cwd=tmp_path)
+    assert done.stdout.endswith("\nData    plan.json\n"), done.stderr
 
 
 def test_a_saved_plan_is_applied(tmp_path: Path) -> None:

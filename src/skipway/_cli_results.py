@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from ._results import Plan, Rewiring
 
 
+KINDS = {".html": "Report", ".json": "Data", ".py": "Source"}
+
+
 def result_in(folder: Path) -> Path:
     """Return the file that holds the result; one that compare() left counts as well."""
     for name in ("result.json", "comparison.json"):
@@ -42,18 +45,26 @@ def finish_rewiring(result: Rewiring, save: Path | None, as_json: bool) -> None:
     """Show a rewiring, and save it: as .py its source alone."""
     from ._files import write_text
 
-    if save and save.suffix == ".py":
-        write_text(save, result.source())
-        save = None
-    finish(result, save, as_json)
+    if save is None or save.suffix != ".py":
+        finish(result, save, as_json)
+        return
+    write_text(save, result.source())
+    show(result.to_dict(), as_json)
+    say_where(save, as_json)
 
 
 def finish(result: Any, save: Path | None, as_json: bool) -> None:
     """Show a result and say where it was saved."""
     written = result.save(save) if save else None
     show(result.to_dict(), as_json)
-    if written and not as_json:
-        click.echo(f"Report  {written}")
+    if written:
+        say_where(written, as_json)
+
+
+def say_where(file: Path, as_json: bool) -> None:
+    """Name the file that was written; not where the output is to be JSON alone."""
+    if not as_json:
+        click.echo(f"{KINDS[file.suffix]:<8}{file}")
 
 
 def show(data: dict[str, Any], as_json: bool) -> None:

@@ -22,7 +22,7 @@ from ._cli_options import (
     training_options,
     workers_of,
 )
-from ._cli_results import finish, finish_rewiring, plan_in, result_in, show
+from ._cli_results import finish, finish_rewiring, plan_in, result_in, say_where, show
 from .learn._commands import learn
 
 if TYPE_CHECKING:
@@ -102,8 +102,8 @@ def cure(
         for rewiring in result.rewirings:
             rewiring.plan.save(place / f"plan-{rewiring.plan.how}.json")
     show(result.to_dict(), as_json)
-    if not as_json:
-        click.echo(f"Report  {page}\nData    {data}")
+    for file in (page, data):
+        say_where(file, as_json)
     raise SystemExit(1 if result.outcome == "not cured" else 0)
 
 
