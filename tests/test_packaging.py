@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -37,11 +38,23 @@ def names(built: Path) -> set[str]:
     return set(zipfile.ZipFile(wheel).namelist())
 
 
-def test_the_wheel_holds_every_file_of_the_package(names: set[str]) -> None:
-    kept = subprocess.run(
+def kept() -> list[str]:
+    """Return the package's files: those that git knows, or all of them in an unpacked archive."""
+    if not (ROOT / ".git").exists():
+        found = (
+            path.relative_to(ROOT)
+            for path in (ROOT / "src" / "skipway").rglob("*")
+            if path.is_file()
+        )
+        return [str(path) for path in found if "__pycache__" not in path.parts]
+    done = subprocess.run(
         ["git", "ls-files", "src/skipway"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.split("\n")
-    expected = {name.removeprefix("src/") for name in kept if name}
+    )
+    return done.stdout.split()
+
+
+def test_the_wheel_holds_every_file_of_the_package(names: set[str]) -> None:
+    expected = {name.removeprefix("src/") for name in kept()}
     expected |= {f"skipway/docs/{page.name}" for page in (ROOT / "docs").glob("*.md")}
     assert expected == {name for name in names if not name.split("/")[0].endswith(".dist-info")}
     assert {"skipway/py.typed", "skipway/report/page.css"} <= names
@@ -103,6 +116,38 @@ def test_the_source_archive_can_be_built_and_tested(built: Path) -> None:
     assert {"pyproject.toml", "LICENSE", "README.md", "tests/zoo.py", "src/skipway/cli.py"} <= found
     assert not [name for name in found if "__pycache__" in name or (name.startswith((".venv", "."))
                 and name != ".gitignore")]  # fmt: skip
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_the_source_archive_gives_the_same_wheel(built: Path, tmp_path: Path) -> None:
+    (archive,), (wheel,) = built.glob("*.tar.gz"), built.glob("*.whl")
+    with tarfile.open(archive) as tar:
+        tar.extractall(tmp_path, filter="data")
+    (unpacked,) = tmp_path.iterdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        cwd=unpacked, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (again,) = tmp_path.glob("*.whl")
+    assert contents(again) == contents(wheel)
+
+
+def test_the_pythons_it_names_are_those_that_all_was_tried_on(built: Path) -> None:
+    found = Metadata.from_email(of_wheel(built, "METADATA"), validate=True)
+    start = "Programming Language :: Python :: 3."
+    named = {each.removeprefix(start) for each in found.classifiers or () if each.startswith(start)}
+    results = json.loads((ROOT / "benchmarks" / "versions.json").read_text(encoding="utf-8"))
+    tried = {
+        row["python"].split(".")[1]
+        for row in results["rows"].values()
+        if row["cures"] and row["tests"]["passed"] > 500 and not row["failed"]
+    }
+    assert named == tried
 
 
 def needed(name: str, extras: frozenset[str] = frozenset()) -> set[str]:
@@ -200,9 +245,41 @@ def test_the_clean_environment_is_clean_and_whole(clean: Path, tmp_path: Path) -
     assert done.returncode == 0, done.stdout
 
 
-def test_what_an_extra_is_for_says_its_name_where_it_is_missing(
+@pytest.mark.parametrize(
+    ("extra", "script"),
+    [("lightning", "import skipway.integrations.lightning"),
+     ("transformers", "import skipway.integrations.transformers"),
+     ("notebook", "import skipway.integrations.notebook"),
+     ("plot", "import skipway; skipway.Plan(how='add', "
+      "skips=(skipway.PlannedSkip('a', 'b'),)).plot()")],
+)  # fmt: skip
+def test_a_missing_extra_is_named_by_an_error_that_either_kind_of_except_catches(
+    built: Path, clean: Path, tmp_path: Path, extra: str, script: str
+) -> None:
+    code = (
+        "from skipway import SkipwayError\ntry:\n    {}\n"
+        "except ImportError as error:\n    print(isinstance(error, SkipwayError), error)\n"
+    )
+    said = in_clean(clean, "python", "-c", code.format(script), cwd=tmp_path)
+    assert said.startswith("True ")
+    assert f"pip install 'skipway[{extra}]'" in said
+    offered = Metadata.from_email(of_wheel(built, "METADATA"), validate=True).provides_extra
+    assert extra in (offered or ())
+
+
+def test_weights_in_a_format_that_nothing_here_reads_say_what_reads_it(
     clean: Path, tmp_path: Path
 ) -> None:
+    (tmp_path / "a.safetensors").write_bytes(b"\0" * 8)
+    code = (
+        "import skipway\ntry:\n    skipway.models.load_weights(skipway.models.resnet18(), "
+        "'a.safetensors')\nexcept skipway.SkipwayError as error:\n    print(error)\n"
+    )
+    said = in_clean(clean, "python", "-c", code, cwd=tmp_path)
+    assert "pip install safetensors" in said
+
+
+def test_a_cluster_without_its_extra_says_the_name(clean: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [clean / "bin" / "skipway", "compare", "healthy-mlp", "--cluster", "slurm"],
         cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": ""},

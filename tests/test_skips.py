@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import warnings
 from pathlib import Path
 
@@ -273,7 +274,7 @@ def test_wrong_arguments_are_told_how_to_be_right() -> None:
         ("net.py:net", "2,8,three", "sizes with commas"),
         ("net.py:net", "2,0,8", "sizes with commas"),
         ("plain-mlp", "2,8", "is to name a model"),
-        ("no.such.package:net", "2", "cannot be imported"),
+        ("no.such.package:net", "2", rf"No module named 'no'. Install it into .*{sys.executable}"),
         ("torch.nn:Identity", None, "--shape 1,3,224,224"),
     ],
 )

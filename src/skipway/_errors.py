@@ -11,7 +11,8 @@ SkipwayError
 ├── SkipError        the two sides of a skip do not fit, or a building block is built wrongly
 ├── LearnError       no course here, no such exercise, or a damaged progress file
 ├── RunError         a run folder that belongs to another configuration, or is damaged
-└── WeightsError     a file of weights cannot be read, or belongs to another network
+├── WeightsError     a file of weights cannot be read, or belongs to another network
+└── ExtraError       a package that an extra brings is not installed (an ImportError as well)
 ```
 
 A message says what was given, what was expected and how to fix it, and names the layer where
@@ -115,6 +116,15 @@ class WeightsError(SkipwayError):
     """A file of weights cannot be read, or belongs to another network."""
 
     page = "security#files-that-are-only-read"
+
+
+class ExtraError(SkipwayError, ImportError):
+    """A package that one of skipway's extras brings cannot be imported.
+
+    An `ImportError` as well, so that `try: from skipway.integrations...` works as everywhere.
+    """
+
+    page = "frameworks#in-the-framework-you-train-with"
 
 
 class SkipwayWarning(UserWarning):

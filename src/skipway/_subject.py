@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
 from typing import Any
 
 import torch
@@ -73,12 +74,20 @@ def _attribute(home: str, name: str) -> Any:
         try:
             module = importlib.import_module(home)
         except (Exception, SystemExit) as error:  # whatever it raises while it is imported
-            raise CaseError(
-                f"{home} cannot be imported: {type(error).__name__}: {error}"
-            ) from error
+            raise CaseError(_unimported(home, error)) from error
     if not hasattr(module, name):
         raise CaseError(f"{home} has no {name!r}.{close_to(name, vars(module))}")
     return getattr(module, name)
+
+
+def _unimported(home: str, error: BaseException) -> str:
+    said = f"{home} cannot be imported: {type(error).__name__}: {error}."
+    if not isinstance(error, ModuleNotFoundError):
+        return said
+    return (
+        f"{said} Install it into this Python, {sys.executable}, or name a file: "
+        "path/to/file.py:name."
+    )
 
 
 def _random(sizes: tuple[int, ...]) -> torch.Tensor:

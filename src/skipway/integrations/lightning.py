@@ -7,18 +7,23 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-try:
-    from lightning.pytorch import Callback, LightningModule, Trainer
-except ImportError:
-    from pytorch_lightning import (  # type: ignore[assignment]
-        Callback,
-        LightningModule,
-        Trainer,
-    )
-
 from torch import Tensor
 
 import skipway
+
+from ._missing import missing
+
+try:
+    from lightning.pytorch import Callback, LightningModule, Trainer
+except ImportError as error:
+    try:
+        from pytorch_lightning import (  # type: ignore[assignment]
+            Callback,
+            LightningModule,
+            Trainer,
+        )
+    except ImportError:
+        raise missing("Lightning", "lightning", error, page="frameworks#lightning") from error
 
 
 class WatchLayers(Callback):  # type: ignore[misc]  # Lightning may be missing

@@ -8,9 +8,13 @@ from __future__ import annotations
 import html
 from typing import Any
 
-from IPython.display import HTML, DisplayHandle, display
-
 from .. import Watch, report
+from ._missing import missing
+
+try:
+    from IPython.display import HTML, DisplayHandle, display
+except ImportError as error:
+    raise missing("IPython", "notebook", error, page="frameworks#notebooks") from error
 
 
 def live(watch: Watch) -> Live:

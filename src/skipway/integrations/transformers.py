@@ -8,15 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import (
-    Trainer,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-)
 
 import skipway
+
+from ._missing import missing
+
+try:
+    from transformers import (
+        Trainer,
+        TrainerCallback,
+        TrainerControl,
+        TrainerState,
+        TrainingArguments,
+    )
+except ImportError as error:
+    raise missing("Transformers", "transformers", error, page="frameworks#hugging-face") from error
 
 
 class WatchLayers(TrainerCallback):  # type: ignore[misc]  # it may be missing

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from .._errors import SkipwayError
+from .._errors import ExtraError, SkipwayError
 from . import _heat, _sides, _verdict
 from ._rows import Side
 from ._values import Data
@@ -37,15 +37,16 @@ def place(ax: Axes | None, rows: int) -> Axes:
     """Return the axes to draw on, of a new figure that has room for the rows where none is given.
 
     Raises:
-        SkipwayError: matplotlib is not installed.
+        ExtraError: matplotlib is not installed.
     """
     if ax is not None:
         return ax
     try:
         from matplotlib import pyplot
     except ImportError as error:
-        raise SkipwayError(
-            "plot() draws with matplotlib, which is not installed: pip install 'skipway[plot]'."
+        raise ExtraError(
+            "plot() draws with matplotlib, which is not installed: pip install 'skipway[plot]'.",
+            page="report#in-a-figure-of-your-own",
         ) from error
     height = 1.3 + 0.2 * min(max(rows, 6), 45)
     figure, made = pyplot.subplots(figsize=(INCHES, height), layout="constrained")
