@@ -13,7 +13,7 @@ from torch import nn
 from oracle import torchvision
 from skipway import models
 from skipway._errors import SkipwayError
-from skipway.models import _packed
+from skipway.models._folding import _packed
 from snapshot import snapshot
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 
 from oracle import torchvision
 from skipway import models
-from skipway.models import _packed
-from skipway.models._dense import _folded_modules
+from skipway.models._folding import _dense_modules, _packed
 from snapshot import snapshot
 
 
@@ -175,7 +174,7 @@ def test_gradients_of_the_input_pass_through() -> None:
 def test_a_hook_inside_a_folded_block_fires() -> None:
     folded, x, expected = _folded()
     seen: list[str] = []
-    inner = next(m for m in folded.modules() if isinstance(m, _folded_modules.FoldedLayer))
+    inner = next(m for m in folded.modules() if isinstance(m, _dense_modules.FoldedLayer))
     inner.register_forward_hook(lambda *_: seen.append("layer"))
     with torch.no_grad():
         _close(folded(x), expected)
@@ -227,7 +226,7 @@ def test_a_block_that_is_shared_or_watched_stays(build: Callable[[], nn.Module])
     network = _trained(nn.Sequential(foldable, build())).double()
     folded = models.fold(network)
     kinds = [type(module) for module in folded.modules()]
-    assert _folded_modules.FoldedBlock not in kinds
+    assert _dense_modules.FoldedBlock not in kinds
     assert kinds.count(nn.BatchNorm3d) == 2
     x = torch.randn(2, 3, 3, 4, 5, dtype=torch.float64)
     torch.testing.assert_close(folded(x), network(x))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
         densenet201,
         densenet264,
     )
-    from ._fold import fold
+    from ._folding import fold
     from ._lean import lean
     from ._load_weights import load_weights
     from ._paths import explain_path
@@ -44,7 +44,7 @@ _HOMES = {
         "densenet201",
         "densenet264",
     ],
-    "_fold": ["fold"],
+    "_folding": ["fold"],
     "_lean": ["lean"],
     "_load_weights": ["load_weights"],
     "_paths": ["explain_path"],

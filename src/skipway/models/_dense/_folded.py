@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from .._packed import Packed
 from ._forward import CONVOLVE
 from ._matrix import Workspace, cut, longest, pieces, scale_shift_relu, to_image, to_rows
 from ._plan import Plan, Step
 from ._products import product
 from ._tail import forward_tail
+
+if TYPE_CHECKING:
+    from .._folding._packed import Packed
 
 
 @dataclass(frozen=True)

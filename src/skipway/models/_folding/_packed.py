@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ._ordinary import unusual_surroundings
+from .._ordinary import unusual_surroundings
 
 Made = TypeVar("Made")
 

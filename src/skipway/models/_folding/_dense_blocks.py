@@ -6,11 +6,11 @@ from collections import Counter
 
 from torch import nn
 
+from .._dense._parts import Layer, Tail, read_layers, read_tail
+from .._dense._plan import Refused, check_convolution, check_layers
+from .._dense._recognise import find_blocks
 from .._ordinary import is_watched, unusual_norm
-from ._folded_modules import FoldedBlock, FoldedTransition
-from ._parts import Layer, Tail, read_layers, read_tail
-from ._plan import Refused, check_convolution, check_layers
-from ._recognise import find_blocks
+from ._dense_modules import FoldedBlock, FoldedTransition
 
 
 def fold_dense(model: nn.Module, uses: Counter[int]) -> tuple[nn.Module, int]:

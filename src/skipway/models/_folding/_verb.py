@@ -11,18 +11,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .._errors import SkipError
-from ..nn import Add, Merge
-from ..nn._fit import cannot_add
-from ._dense._fold_blocks import fold_dense
-from ._dense._folded import exact_fold
-from ._dense._folded_modules import FoldedBlock
-from ._dense._run import DenseFeatures
-from ._given import must_be_module
-from ._ordinary import is_watched
+from ..._errors import SkipError
+from ...nn import Add, Merge
+from ...nn._fit import cannot_add
+from .._dense._folded import exact_fold
+from .._dense._run import DenseFeatures
+from .._given import must_be_module
+from .._ordinary import is_watched
+from .._residual_block import ResidualBlock
+from .._resnet import ResNet
+from ._dense_blocks import fold_dense
+from ._dense_modules import FoldedBlock
 from ._packed import PackedConv2d, Twice
-from ._residual_block import ResidualBlock
-from ._resnet import ResNet
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)

@@ -15,14 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .._dense._folded import FoldedStep, exact_fold, folded_features
+from .._dense._matrix import Workspace, to_image, to_rows
+from .._dense._parts import Layer, Tail
+from .._dense._products import product
+from .._dense._tail import POOL, transition_rows
 from .._ordinary import is_watched, unusual_surroundings
-from .._packed import Twice, kind_of, may_pack, pack_layer
 from .._paths import BlockPath
-from ._folded import FoldedStep, exact_fold, folded_features
-from ._matrix import Workspace, to_image, to_rows
-from ._parts import Layer, Tail
-from ._products import product
-from ._tail import POOL, transition_rows
+from ._packed import Twice, kind_of, may_pack, pack_layer
 
 
 class ScaleShiftReLU(nn.Module):
