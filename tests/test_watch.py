@@ -318,6 +318,9 @@ def test_an_error_while_it_is_set_up_leaves_nothing_behind() -> None:
         skipway.watch(model, optimizer),
     ):
         pass
+    for nothing in (None, []):
+        with pytest.raises(OptimizerError, match="given none"), skipway.watch(other, nothing):
+            pass
     with pytest.raises(OptimizerError, match="every=0"), skipway.watch(other, optimizer, every=0):
         pass
     with pytest.raises(ModelError, match="no parameters"), skipway.watch(nn.ReLU(), optimizer):

@@ -260,6 +260,10 @@ def _made(
     check_model(model)
     inner, _ = bare(model)
     optimizers = [_bare_optimizer(each) for each in _several(optimizer)]
+    if not optimizers or None in optimizers:
+        raise OptimizerError(
+            "watch looks at the steps of the optimizer that trains the model, and was given none."
+        )
     for each in optimizers:
         check_optimizer(each, inner)
     if every < 1 or (outputs is not None and outputs < 0):
