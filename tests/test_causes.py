@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from causes import SETS, held_out, held_out_again, labels, patients
+from causes import SETS, held_out, held_out_again, held_out_once_more, labels, patients
 from causes._patient import CAUSE, Patient, rescaled, start
 from skipway import Diagnosis, diagnose
 from skipway._diagnose._step import take_step
 from skipway._results import CAUSES
 
-EVERYONE = patients() | held_out() | held_out_again()
+EVERYONE = patients() | held_out() | held_out_again() | held_out_once_more()
 LABELS = labels()
 HELD_OUT = labels("held_out") | labels("held_out_again")
 SICK = [name for name, row in LABELS.items() if row["trains"] == "no"]
@@ -72,6 +72,20 @@ def test_the_benchmark_is_as_wide_as_it_says():
 def test_at_least_95_percent_get_their_cause(group):
     wrong = {name: diagnosis(name).cause for name in group if not right(name)}
     assert len(wrong) <= 0.05 * len(group), wrong
+
+
+def test_the_third_set_gets_its_causes_but_for_what_the_page_says_is_missed():
+    known = labels("held_out_once_more")
+    missed = {"recurrence-cut-in-the-middle": "healthy", "labels-of-the-next": "healthy"}
+    wrong = {
+        name: found
+        for name, row in known.items()
+        if (found := diagnosis(name).cause) not in (row["cause"], *row["also"].split())
+    }
+    assert wrong.items() <= missed.items()
+    # What is cut in the middle of time is said beside it.
+    beside = diagnosis("recurrence-cut-in-the-middle").findings[1]
+    assert (beside.cause, beside.treatment) == ("detached", "none")
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_a_dead_branch_beside_a_healthy_skip_is_seen():
     # What every norm over the whole depth sees: nothing at all.
     assert found.decades_lost < 1
     assert causes(found) == [
-        ("healthy", "The gradient arrives everywhere"),
+        ("healthy", "A whole way is open"),
         ("dead-units", "A branch beside a skip is dead"),
     ]
     finding = found.findings[1]

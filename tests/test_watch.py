@@ -779,6 +779,47 @@ def test_hooks_that_come_too_late_for_a_compiled_model_are_an_error() -> None:
     assert seen.scalars()["gradient/0"] > 0
 
 
+class Parts(nn.Module):
+    """A part that is compiled by itself, beside attention, whose last layer is never called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.attend, self.head = nn.MultiheadAttention(8, 2, batch_first=True), nn.Linear(8, 3)
+        self.part = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.part(self.attend(x, x, x)[0]).mean(1))
+
+
+# torch.compile itself looks at `.grad` of tensors it stops at.
+@pytest.mark.filterwarnings("ignore:The .grad attribute")
+@pytest.mark.parametrize("what", ["part", "attend"])
+@pytest.mark.parametrize("late", [False, True])
+def test_a_part_that_is_compiled_by_itself_is_seen_or_named(what: str, late: bool) -> None:
+    model, x = Parts(), torch.randn(4, 5, 8)
+    setattr(model, what, torch.compile(getattr(model, what), backend="eager"))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    if late:
+        model(x)
+
+    def train() -> skipway.Watch:
+        with skipway.watch(model, optimizer, every=1) as seen:
+            for _ in range(3):
+                optimizer.zero_grad()
+                seen.loss(model(x).square().mean()).backward()
+                optimizer.step()
+        return seen
+
+    if late:
+        with pytest.raises(ModelError, match=f"`{what}.*before the first call"):
+            train()
+    else:
+        inside = "part.2" if what == "part" else "attend"
+        assert train().scalars()[f"elasticity/{inside}"] > 0
+    assert not any(module._forward_hooks for module in model.modules())
+
+
 def test_a_warning_points_at_the_line_of_ones_own_loop():
     case = skipway.cases.load("plain-mlp")
     torch.manual_seed(0)

@@ -175,6 +175,8 @@ def rescaled(case: Case, factor: float) -> Case:
                 group["lr"] /= factor
             if group.get("weight_decay") and not group.get("decoupled_weight_decay", False):
                 group["weight_decay"] *= factor
+            if "lambd" in group:
+                group["lambd"] *= factor  # averaged SGD decays by it times the rate
             if "clip" in group:
                 group["clip"] *= factor
         return found

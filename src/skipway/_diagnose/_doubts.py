@@ -12,10 +12,11 @@ def doubts_of(facts: Facts) -> tuple[str, ...]:
     assert step is not None
     steepest = max(layer.weight_elasticity for layer in facts.layers)
     asked = (
-        ("the steps are too small", step.steady < limit.SLOW),
+        ("the steps are too small", step.steady < limit.SLOW and not facts.stopped),
         # NaN compares as neither larger nor smaller, so this asks for what it is not.
         ("the steps are too large", not facts.falls and not step.steady <= limit.DOUBTFUL),
         ("frozen layers hold the others back", bool(facts.frozen or facts.unheld)),
+        ("layers at a far smaller rate hold the others back", bool(facts.slow)),
         ("the layers without a gradient are missed", facts.dying_beside),
         ("so small a gradient is enough to learn from", facts.hardly_dying),
         ("samples so much alike can be told apart", facts.hardly_collapsed),

@@ -51,7 +51,8 @@ def diagnose(
         steps: how many steps to try on a copy of the model, which tells a rate that is too large
             or labels that say nothing. By default 10 where one pass and one step leave a doubt,
             and none where they do not; 0 for none, and the doubt is a note. They are only tried
-            where the gradient arrives, and need an optimizer.
+            where the gradient arrives, in training mode, and need an optimizer; where they may be
+            too large, on the halves of the batch or the several batches in turn.
         batches: into how many parts to cut the batch, or further batches. Numbers of layers are
             then medians over the batches, the step is that of the mean gradient, and
             `LayerReading.spread` says how far the batches are apart.

@@ -134,6 +134,14 @@ class Facts:
     """Where the gradient is cut off, in words."""
     cut_off: tuple[str, ...] = ()
     """Layers that would learn and that no gradient can reach."""
+    cut_calls: tuple[str, ...] = ()
+    """Calls that no gradient can reach, of layers that get one by another call."""
+    slow: tuple[str, ...] = ()
+    """Layers that learn at a rate that is next to nothing beside that of others."""
+    stopped: bool = False
+    """Every learning rate is zero."""
+    scheduled: bool = False
+    """A schedule sets the learning rates."""
     frozen: tuple[str, ...] = ()
     """Layers whose weight does not require a gradient."""
     unheld: tuple[str, ...] = ()
@@ -180,7 +188,7 @@ class Facts:
     @property
     def reached(self) -> tuple[LayerReading, ...]:
         """The layers that are meant to get a gradient."""
-        aside = {*self.frozen}
+        aside = {*self.frozen, *self.cut_calls}
         return tuple(layer for layer in self.layers if layer.name not in aside)
 
     @property
@@ -248,6 +256,11 @@ class Facts:
         if self.chance is None or self.relative:
             return self.loss
         return min(self.loss, self.chance)
+
+    @property
+    def held_back(self) -> bool:
+        """Whether layers that cannot move, or hardly, may hold the others back."""
+        return bool(self.frozen or self.unheld or self.slow)
 
     @property
     def weakest(self) -> LayerReading:

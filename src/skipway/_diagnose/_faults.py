@@ -10,11 +10,15 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from .._trace import Graph
+from .._trace._graph import Node
 from .._trace._probe import Probe
 from . import _thresholds as limit
 from ._facts import Facts
 from ._step import Move
 from ._words import code
+
+# What is constant between its jumps: autograd sends back zeros.
+_FLAT = {"round", "floor", "ceil", "trunc", "fix", "sign", "sgn", "heaviside"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ def with_faults(
         bad_gradient=_bad_gradient(seen, weights),
         cut=_cut(seen),
         cut_off=_cut_off(seen, own, weights),
+        cut_calls=_cut_calls(seen, own, weights),
         frozen=tuple(n for n, p in own.items() if not weights[p].requires_grad),
         unheld=tuple(n for n, p in own.items() if weights[p].requires_grad and not weights[p].held),
         zero_started=tuple(zero),
@@ -123,10 +128,14 @@ def _bad_gradient(seen: Probe, weights: Mapping[str, Weight]) -> str | None:
 
 
 def _cut(seen: Probe) -> str | None:
-    if seen.cut is None:
+    flat = next((node.index for node in seen.graph.nodes if _is_flat(node)), None)
+    at = flat if seen.cut is None else seen.cut
+    if at is None:
         return None
-    node = seen.graph.nodes[seen.cut]
+    node = seen.graph.nodes[at]
     what = {"detach": "a `detach`", "get": "a `.data`", "numpy": "a `numpy`"}.get(node.op)
+    if _is_flat(node):
+        what = f"{code(node.op)}, whose slope is zero everywhere,"
     if what is None:
         what = f"{code(node.op)}, which runs without a gradient (`torch.no_grad`?),"
     own = [unit.name for unit in seen.graph.units if unit.node == node.index]
@@ -141,19 +150,43 @@ def _cut_off(seen: Probe, own: Mapping[str, str], weights: Mapping[str, Weight])
 
     One with a free way to an output merely has no part in this loss: a second head beside it.
     """
-    graph = seen.graph
-    free = set(graph.outputs) & {node.index for node in graph.nodes if node.differentiable}
-    for node in reversed(graph.nodes):
-        if node.index in free:
-            free |= {i for i in node.inputs if graph.nodes[i].differentiable}
+    graph, free = seen.graph, _free(seen.graph)
     found = []
     for unit in graph.units:
         weight = weights[own[unit.name]]
         if (
             weight.requires_grad
-            and not weight.reached
+            and weight.gradient == 0
             and unit.node not in free
             and (unit.node in graph.used or seen.cut is not None)
         ):
             found.append(unit.name)
     return tuple(found)
+
+
+def _cut_calls(
+    seen: Probe, own: Mapping[str, str], weights: Mapping[str, Weight]
+) -> tuple[str, ...]:
+    """Return the calls whose every way is cut, of layers that get a gradient by another call.
+
+    So does a stop-gradient on one of two views, and backpropagation through a part of time.
+    """
+    free = _free(seen.graph)
+    return tuple(
+        unit.name
+        for unit in seen.graph.units
+        if unit.shared and unit.node not in free and weights[own[unit.name]].gradient > 0
+    )
+
+
+def _free(graph: Graph) -> set[int]:
+    """Return the nodes from which a way that lets a gradient through leads to an output."""
+    free = set(graph.outputs) & {node.index for node in graph.nodes if node.differentiable}
+    for node in reversed(graph.nodes):
+        if node.index in free and not _is_flat(node):
+            free |= {i for i in node.inputs if graph.nodes[i].differentiable}
+    return free
+
+
+def _is_flat(node: Node) -> bool:
+    return node.op.rstrip("_") in _FLAT and node.differentiable

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch.optim import Optimizer
 
+from .._numbers import prose
 from . import _thresholds as limit
 from ._dependence import dependence
 from ._doubts import doubts_of
@@ -79,7 +80,7 @@ def _try(task: Task, optimizer: Optimizer, step: Stepped, facts: Facts, steps: i
     count = steps
     turns: list[Evaluate] = [task.evaluate]
     losses, _ = try_steps(task.model, optimizer, turns, count)
-    held_back = bool(facts.frozen or facts.unheld)
+    held_back = facts.held_back
     jumps = step.planned > limit.FAST or losses[-1] > losses[0]
     near = facts.hardly_dying or facts.hardly_collapsed
     if jumps or held_back or near:
@@ -120,6 +121,12 @@ def _with_labels(task: Task, optimizer: Optimizer, tried: Tried, facts: Facts, s
     """Train on one part of the batch and look at another, where there is a reason to."""
     value = facts.dependence
     if value is None or not (value >= limit.INDEPENDENT or facts.dying_beside):
+        return tried
+    if value < limit.UNDECIDED and not facts.dying_beside:
+        task.notes.append(
+            "Whether the labels say anything about the inputs could not be told "
+            f"(p = {prose(value)}). A larger batch tells."
+        )
         return tried
     assert facts.chance is not None
     inside, outside = carried_over(task, optimizer, facts, tried, steps)

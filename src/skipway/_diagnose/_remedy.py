@@ -31,7 +31,7 @@ _CALLS = {
 def with_numbers(judgement: Judgement, facts: Facts) -> Judgement:
     """Return the judgement, its remedy with the numbers that were measured for it."""
     finding = judgement.finding
-    if finding.remedy.startswith("None"):
+    if finding.remedy.startswith("None") or facts.unfit:
         return judgement
     for add in _BY_TREATMENT.get(finding.treatment, ()):
         finding = add(finding, facts)
@@ -53,9 +53,12 @@ def _start(finding: Finding, facts: Facts) -> Finding:
     known = [named[name] for name in finding.layers if name in named] or list(facts.starts)
     if finding.cause == "saturation" or not known:
         return finding
+    if finding.cause == "non-finite" and not any(each.spread > each.wanted for each in known):
+        return finding  # it is not the start that makes them so large
     # What explodes does so at the weights that are too large, wherever it is the strongest.
     far = [start for start in facts.starts if start.spread > start.wanted]
-    start = max(far if far and finding.cause == "exploding" else known, key=_distance)
+    grows = finding.cause in ("exploding", "non-finite")
+    start = max(far if far and grows else known, key=_distance)
     now = f"; now it is {prose(start.spread)}" if _distance(start) > 0.05 else ""
     before = "" if start.before == "none" else f" before its {_activation(start)}"
     return _more(

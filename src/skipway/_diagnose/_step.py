@@ -145,13 +145,15 @@ def _travelled(weight: Tensor, after: Tensor, gradient: Tensor | None) -> Tensor
 
 
 def _is_rounded(sums: Tensor) -> bool:
-    """Tell whether rounding takes more than a trace of the step, so that the exact one differs.
+    """Tell whether rounding takes more than a trace of the step, or breaks it.
 
     On a device this would make the host wait; there the exact step is always taken.
     """
     if sums.device.type != "cpu":
         return True
     known: dict[str, float] = dict(zip(TRAVELLED, sums.tolist(), strict=True))
+    if not all(map(math.isfinite, known.values())):
+        return True
     return known["with_gradient"] - known["moved"] > _TRACE * known["with_gradient"]
 
 

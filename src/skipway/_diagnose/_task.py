@@ -19,6 +19,7 @@ from .._trace._alter import Alteration
 from .._trace._average import average
 from .._trace._probe import Probe, probe
 from .._trace._untouched import random_state
+from . import _thresholds as limit
 from ._chance import best_constant_loss
 from ._facts import Facts, Stepped
 from ._measure import read_layers
@@ -86,6 +87,9 @@ class Task:
             step=None if moves is None else self._summed(moves, epsilon, facts),
             learning_rate=_learning_rate(self.optimizer),
             decay=_decay(self.optimizer),
+            slow=_slow(facts, self.model, self.optimizer),
+            stopped=_stopped(self.optimizer),
+            scheduled=_scheduled(self.optimizer),
             optimizer=None if self.optimizer is None else type(self.optimizer).__name__,
         )
 
@@ -214,6 +218,33 @@ def _held(optimizer: Optimizer) -> set[int]:
 
 def _learning_rate(optimizer: Optimizer | None) -> float | None:
     return None if optimizer is None else float(optimizer.param_groups[0].get("lr", float("nan")))
+
+
+def _rates(optimizer: Optimizer | None) -> dict[int, float]:
+    groups = [] if optimizer is None else optimizer.param_groups
+    return {id(p): float(each.get("lr", 0.0)) for each in groups for p in each["params"]}
+
+
+def _slow(facts: Facts, model: nn.Module, optimizer: Optimizer | None) -> tuple[str, ...]:
+    """Return the layers whose rate is next to nothing beside the largest."""
+    rates = _rates(optimizer)
+    least = limit.SLOW_GROUP * max(rates.values(), default=0.0)
+    own = {
+        n: rates[id(p)] for n, p in model.named_parameters() if p.requires_grad and id(p) in rates
+    }
+    names = {layer.name: layer.name.partition("#")[0] + ".weight" for layer in facts.layers}
+    return tuple(layer for layer, name in names.items() if own.get(name, least) < least)
+
+
+def _stopped(optimizer: Optimizer | None) -> bool:
+    rates = _rates(optimizer)
+    return bool(rates) and not any(rates.values())
+
+
+def _scheduled(optimizer: Optimizer | None) -> bool:
+    # What PyTorch's schedulers write into the groups that they set the rate of.
+    groups = [] if optimizer is None else optimizer.param_groups
+    return any(float(group.get("initial_lr", 0.0)) > 0 for group in groups)
 
 
 def _decay(optimizer: Optimizer | None) -> float:

@@ -74,6 +74,10 @@ SLOW = TOO_SLOW = 10**-3.2
 FAST = 10**-0.5
 # From here on, where too large begins in the trial, one step leaves it in doubt.
 DOUBTFUL = 0.1
+# A group whose rate is below this part of the largest is tried at that one too. Rates that are
+# meant to differ do so by 2.6 from one layer to the next (Howard and Ruder 2018, 1801.06146); far
+# beyond it only a training tells what they are good for.
+SLOW_GROUP = 1e-3
 # A loss that is still above this part of where it began, after forty steps on one batch.
 STUCK = 0.95
 # What another learning rate has to reach on the same batch to be called the better one.
@@ -109,6 +113,9 @@ NEARLY_SOLVED = 0.1
 # constant's, where there is a signal it falls to 0.67 and less.
 ENOUGH_SAMPLES = 64
 INDEPENDENT = 0.02
+# Between INDEPENDENT and this a batch speaks for dependence rather than against it, and a larger
+# one has to tell: of shuffled labels one batch in ten comes below it.
+UNDECIDED = 0.1
 LEARNED = 0.9
 CARRIED_OVER = 0.98
 

@@ -43,8 +43,8 @@ def try_steps(
         steps: how many.
         factor: of the optimizer's learning rate.
         also: another loss to follow, without a gradient.
-        unfrozen: every parameter learns, also those that are frozen or that the optimizer does
-            not hold.
+        unfrozen: every parameter learns at the largest rate, also those that are frozen or that
+            the optimizer does not hold.
 
     Returns:
         The losses that were followed, and those of `also`. Both end early, with `inf`, where the
@@ -129,6 +129,9 @@ def _round_number(rate: float) -> float:
 
 def _unfreeze(model: nn.Module, optimizer: Optimizer) -> None:
     model.requires_grad_(True)
+    largest = max(group["lr"] for group in optimizer.param_groups)
+    for group in optimizer.param_groups:
+        group["lr"] = largest
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
     others = [p for p in model.parameters() if id(p) not in held]
     if others:

@@ -30,6 +30,7 @@ BEFORE_TRIAL: tuple[Rule, ...] = (
     branch.dying_branches,
 )
 AFTER_TRIAL: tuple[Rule, ...] = (
+    step.part_too_slow,
     step.learning_rate_too_large,
     signal.growing,
     signal.oversized,
@@ -66,7 +67,7 @@ def more_to_try(facts: Facts, found: list[Judgement]) -> bool:
     Where something is frozen they can say whether that holds the rest back.
     """
     main = next((each.finding.cause for each in found if each.main), None)
-    held_back = bool(facts.frozen or facts.unheld) and main not in (*_ALONE, "frozen")
+    held_back = facts.held_back and main not in (*_ALONE, "frozen")
     return main is None or held_back
 
 

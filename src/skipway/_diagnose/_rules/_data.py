@@ -8,6 +8,7 @@ from .. import _thresholds as limit
 from .._facts import Facts
 from .._judgement import Judgement
 from .._words import code, percent
+from ._branch import dead_branches
 
 
 def no_signal(facts: Facts) -> Judgement | None:
@@ -18,7 +19,7 @@ def no_signal(facts: Facts) -> Judgement | None:
     if tried is None or tried.held_in is None or tried.held_out is None:
         return None
     learned, carried = tried.held_in < limit.LEARNED, tried.held_out < limit.CARRIED_OVER
-    if (facts.dependence or 0.0) < limit.INDEPENDENT or not learned or carried:
+    if (facts.dependence or 0.0) < limit.UNDECIDED or not learned or carried:
         return None
     return Judgement(
         Finding(
@@ -85,6 +86,8 @@ def solved(facts: Facts) -> Judgement | None:
 def healthy(facts: Facts) -> Judgement:
     """Nothing was found."""
     aside = {layer.name for layer in facts.dying}  # beside the way that is whole
+    dead = dead_branches(facts)
+    aside |= set(dead.finding.layers) if dead else set()
     living = [layer for layer in facts.reached or facts.layers if layer.name not in aside]
     low = min(living or facts.layers, key=lambda layer: layer.elasticity)
     evidence = f"The lowest elasticity is {prose(low.elasticity)}, at {code(low.name)}."

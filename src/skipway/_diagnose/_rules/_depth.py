@@ -211,13 +211,17 @@ def _vanishing_summary(facts: Facts, layer: LayerReading) -> str:
 def _shrinking_together(facts: Facts) -> Judgement:
     layer = facts.weakest
     top = max(each.elasticity for each in facts.layers)
-    deep = facts.judged_by_depth
+    zero = sum(1 for each in facts.reached if each.weight == 0)
+    deep = facts.judged_by_depth and not zero
     return Judgement(
         Finding(
             cause="vanishing",
-            title="Signal and gradient shrink together",
+            title="Weights are zero" if zero else "Signal and gradient shrink together",
             place=f"{span([each.name for each in facts.layers], len(facts.layers))}.",
-            evidence=f"No layer's output matters: at most {prose(top)} of the loss would change "
+            evidence=f"All weights of {plural(zero, 'layer')} are exactly zero, so nothing comes "
+            "through forward or back."
+            if zero
+            else f"No layer's output matters: at most {prose(top)} of the loss would change "
             "with it. Forward the signal shrinks, backward the gradient, so the first and the "
             "last layer look alike.",
             remedy="A skip across every two layers, or larger weights at the start."

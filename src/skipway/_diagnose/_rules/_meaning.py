@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ..._numbers import count, prose
 from ..._results import Finding
 from .. import _thresholds as limit
@@ -12,9 +14,10 @@ from .._words import code, listed, percent, plural, span
 
 def non_finite(facts: Facts) -> Judgement | None:
     """NaN or infinity in weights, in the forward or in the backward pass."""
-    if not (facts.unfit or facts.non_finite or facts.bad_gradient):
+    broken = _broken_by_the_step(facts)
+    if not (facts.unfit or facts.non_finite or facts.bad_gradient or broken):
         return None
-    place, evidence, remedy = _non_finite_words(facts)
+    place, evidence, remedy = _non_finite_words(facts, broken)
     return Judgement(
         Finding(
             cause="non-finite",
@@ -24,15 +27,27 @@ def non_finite(facts: Facts) -> Judgement | None:
             remedy=remedy,
             sure="Certain. Every value of the pass was looked at.",
             treatment="precision" if "16" in facts.dtype else "initialisation",
-            layers=() if facts.bad_gradient is None else (facts.bad_gradient,),
+            layers=broken if facts.bad_gradient is None else (facts.bad_gradient,),
         ),
         headline="The numbers stop being numbers.",
-        summary=f"{evidence} Nothing after it can be computed, and no step can be taken.",
-        place=facts.bad_gradient or facts.layers[-1].name if facts.layers else "",
+        summary=f"{evidence} Nothing can be computed with them, and training ends here."
+        if broken
+        else f"{evidence} Nothing after it can be computed, and no step can be taken.",
+        place=next(iter(broken), facts.bad_gradient or facts.layers[-1].name)
+        if facts.layers
+        else "",
     )
 
 
-def _non_finite_words(facts: Facts) -> tuple[str, str, str]:
+def _broken_by_the_step(facts: Facts) -> tuple[str, ...]:
+    """Return the layers that one step breaks and that the same step in float64 would not."""
+    step = facts.step
+    if step is None or math.isfinite(step.progress) or not math.isfinite(step.planned):
+        return ()
+    return tuple(layer.name for layer in facts.layers if not math.isfinite(layer.progress or 0.0))
+
+
+def _non_finite_words(facts: Facts, broken: tuple[str, ...]) -> tuple[str, str, str]:
     if facts.unfit:
         return (
             listed(facts.unfit),
@@ -49,7 +64,8 @@ def _non_finite_words(facts: Facts) -> tuple[str, str, str]:
             f"outgrow {facts.dtype}. Smaller weights at the start or a normalisation keep them "
             "in range.",
         )
-    assert facts.bad_gradient is not None
+    if facts.bad_gradient is None:
+        return _step_words(facts, broken)
     return (
         code(facts.bad_gradient),
         f"The forward pass is finite, but the gradient at {code(facts.bad_gradient)} is NaN or "
@@ -59,10 +75,27 @@ def _non_finite_words(facts: Facts) -> tuple[str, str, str]:
     )
 
 
+def _step_words(facts: Facts, broken: tuple[str, ...]) -> tuple[str, str, str]:
+    assert facts.step is not None
+    remedy = "Keep the weights in float32 and compute in it what can be (torch.autocast)."
+    if facts.step.epsilon is not None and "16" in facts.dtype:
+        remedy = (
+            f"{facts.optimizer} divides by the root of a mean of squared gradients plus its eps, "
+            f"and {facts.dtype} rounds small ones of either to zero. Give a larger eps (1e-4), or "
+            "keep the weights in float32 (torch.autocast)."
+        )
+    return (
+        f"{span(broken, len(facts.layers))}.",
+        "Weights and gradients are finite, but the optimizer's first step in "
+        f"{facts.dtype} makes weights of {plural(len(broken), 'layer')} NaN or infinite.",
+        remedy,
+    )
+
+
 def detached(facts: Facts) -> Judgement | None:
     """Layers that would learn, cut off from the loss."""
     if not facts.cut_off:
-        return None
+        return _some_calls(facts)
     layers, total = facts.cut_off, len(facts.layers)
     where = facts.cut or "the way from these layers to the loss"
     many = len(layers) > 1
@@ -73,7 +106,10 @@ def detached(facts: Facts) -> Judgement | None:
             place=f"{where[0].upper()}{where[1:]}.",
             evidence=f"{span(layers, total)} {'get' if many else 'gets'} no gradient at all, "
             f"though {'their weights ask' if many else 'its weights ask'} for one.",
-            remedy="Take the `detach`, `.data`, `.item()` or `torch.no_grad` out of the way. If "
+            remedy="What it answers with goes forward, and the gradient straight through: "
+            "x + (rounded - x).detach()."
+            if "slope is zero" in where
+            else "Take the `detach`, `.data`, `.item()` or `torch.no_grad` out of the way. If "
             "it is meant, freeze these layers with requires_grad_(False), so that it can be read.",
             sure="Certain. The gradient is not small, there is none.",
             treatment="reattach",
@@ -88,6 +124,31 @@ def detached(facts: Facts) -> Judgement | None:
     )
 
 
+def _some_calls(facts: Facts) -> Judgement | None:
+    if not facts.cut_calls:
+        return None
+    names, where = facts.cut_calls, facts.cut or "what follows them"
+    return Judgement(
+        Finding(
+            cause="detached",
+            title="Some calls get no gradient",
+            place=f"{where[0].upper()}{where[1:]}.",
+            evidence=f"The gradient of {plural(len(names), 'call')} is cut off: {listed(names)}. "
+            "Their layers learn from other calls.",
+            remedy="None if it is meant, as a stop-gradient on one of two views, or a recurrence "
+            "that is followed back for some steps only. What lies before the cut cannot be "
+            "learned through it.",
+            sure="Certain that it is cut; whether it is meant only you know.",
+            treatment="none",
+            layers=names,
+        ),
+        headline="Some calls get no gradient.",
+        summary="",
+        place=names[0],
+        main=False,
+    )
+
+
 def frozen(facts: Facts) -> Judgement | None:
     """Layers that do not require a gradient, or that the optimizer does not hold."""
     still = {*facts.frozen, *facts.unheld}
@@ -97,7 +158,7 @@ def frozen(facts: Facts) -> Judgement | None:
     weights = sum(layer.weights for layer in facts.layers)
     fixed = sum(layer.weights for layer in facts.layers if layer.name in still)
     head_still = facts.layers[-1].name in still
-    main = fixed == weights or (head_still and fixed > weights / 2) or _held_back(facts)
+    main = fixed == weights or (head_still and fixed > weights / 2) or held_back(facts)
     if not main and not facts.unheld and not facts.frozen:
         return None
     return Judgement(
@@ -111,7 +172,7 @@ def frozen(facts: Facts) -> Judgement | None:
     )
 
 
-def _held_back(facts: Facts) -> bool:
+def held_back(facts: Facts) -> bool:
     """Tell whether the loss falls when everything may learn, and only then."""
     tried = facts.tried
     if tried is None or tried.unfrozen is None:
@@ -121,9 +182,9 @@ def _held_back(facts: Facts) -> bool:
     return falls and gain > 3 * own
 
 
-def _held_back_words(facts: Facts) -> str:
+def held_back_words(facts: Facts) -> str:
     tried = facts.tried
-    if tried is None or tried.unfrozen is None or not _held_back(facts):
+    if tried is None or tried.unfrozen is None or not held_back(facts):
         return ""
     return (
         f" On a copy, {plural(tried.steps, 'step')} take the loss from {prose(tried.start)} to "
@@ -144,7 +205,7 @@ def _frozen_finding(
         title="Weights cannot move" if main else "Some layers are frozen",
         place=f"{span(names, len(facts.layers))}.",
         evidence=f"{count(fixed)} of {count(weights)} weights ({percent(fixed / weights)}) stay "
-        f"as they are. {_why(facts)}{_held_back_words(facts)}",
+        f"as they are. {_why(facts)}{held_back_words(facts)}",
         remedy=remedy if main else f"None if it is meant, as in fine-tuning. Otherwise: {remedy}",
         sure=_frozen_sure(facts, main),
         treatment="optimizer" if facts.unheld and not facts.frozen else "unfreeze",
@@ -155,7 +216,7 @@ def _frozen_finding(
 def _frozen_sure(facts: Facts, main: bool) -> str:
     if not main:
         return "Certain that they stay; whether it is meant only you know."
-    return "Certain. Tried on a copy." if _held_back(facts) else "Certain."
+    return "Certain. Tried on a copy." if held_back(facts) else "Certain."
 
 
 def _why(facts: Facts) -> str:

@@ -15,13 +15,15 @@ from ._depth import nearly
 
 def dead_units(facts: Facts) -> Judgement | None:
     """Layers nearly all of whose units are off for the whole batch."""
-    dead = [layer for layer in facts.layers if (layer.silent or 0) >= limit.SILENT]
+    # What weights of exactly zero hand on is no unit's fault.
+    dead = [each for each in facts.layers if (each.silent or 0) >= limit.SILENT and each.weight]
     if not dead:
         return None
     blocking = [
         layer for layer in dead if layer.elasticity == 0 or layer.decades_lost >= limit.FADING
     ]
-    if facts.arriving is not None and not facts.collapsed and facts.passable:
+    around = facts.arriving is not None and not facts.collapsed and facts.passable
+    if around and any(layer.elasticity > 0 for layer in facts.layers):
         blocking = []  # the signal gets around them
     worst = max(dead, key=lambda layer: layer.silent or 0)
     names = tuple(layer.name for layer in dead)

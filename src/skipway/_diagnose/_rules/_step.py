@@ -10,6 +10,7 @@ from .. import _thresholds as limit
 from .._facts import Facts, Stepped, Tried, is_stuck
 from .._judgement import Judgement
 from .._words import code, percent, plural, rate, span
+from ._meaning import held_back, held_back_words
 
 
 def precision(facts: Facts) -> Judgement | None:
@@ -65,9 +66,66 @@ def _lost(with_gradient: int, moved: int | None) -> bool:
     return with_gradient - moved >= limit.LOST * with_gradient
 
 
+def part_too_slow(facts: Facts) -> Judgement | None:
+    """Layers of a group whose rate is next to nothing beside that of others."""
+    if not facts.slow:
+        return None
+    held = held_back(facts)
+    names, many = facts.slow, len(facts.slow) > 1
+    where = span(names, len(facts.layers))
+    remedy = "Give these layers about the rate of the others."
+    evidence = f"The rate of {plural(len(names), 'layer')} is below {percent(limit.SLOW_GROUP)} of "
+    evidence += f"the largest.{held_back_words(facts)}"
+    return Judgement(
+        Finding(
+            cause="lr-too-small",
+            title="A part learns at next to no rate",
+            place=f"{where}.",
+            evidence=evidence,
+            remedy=remedy
+            if held
+            else f"None if it is meant, as in fine-tuning. Otherwise: {remedy}",
+            sure="Certain. Tried on a copy."
+            if held
+            else "Certain that the rates are so far apart; whether it is meant only you know.",
+            treatment="learning-rate" if held else "none",
+            layers=names,
+        ),
+        headline="A part of the network learns at next to no rate.",
+        summary=f"{where} {'stand' if many else 'stands'} all but still while the others learn. "
+        f"{evidence}",
+        place=names[0],
+        main=held,
+    )
+
+
+def _no_rate(facts: Facts) -> Judgement:
+    return Judgement(
+        Finding(
+            cause="lr-too-small",
+            title="The learning rate is zero",
+            place="The whole network.",
+            evidence="Every group of the optimizer has a learning rate of 0: no weight moves.",
+            remedy="None if the schedule raises it. Diagnose again after its first steps."
+            if facts.scheduled
+            else "A learning rate above zero.",
+            sure="Certain at this step; a schedule sets the rate."
+            if facts.scheduled
+            else "Certain.",
+            treatment="none" if facts.scheduled else "learning-rate",
+        ),
+        headline="The learning rate is zero.",
+        summary="The gradient arrives and the optimizer multiplies it by zero. Nothing learns.",
+        place=facts.weakest.name,
+        main=not facts.scheduled,
+    )
+
+
 def learning_rate_too_small(facts: Facts) -> Judgement | None:
     """Steps that take next to nothing off the loss."""
     step = facts.step
+    if facts.stopped and step is not None and not _little_left(facts):
+        return _no_rate(facts)
     if step is None or not step.steady < limit.SLOW or _little_left(facts):
         return None
     better = _better_rate(facts)

@@ -280,7 +280,7 @@ def _made(
     most = WEIGHTS if weights is None else weights
     pause = 2 if weights is None and every == 1 else 1
     turns = [Turn(each, names, places, every, outputs, most, pause) for each in optimizers]
-    seen = Outputs(layers.modules, lasting=layers.compiled) if outputs else None
+    seen = Outputs(layers.modules, lasting=layers.compiled, parts=layers.parts) if outputs else None
     made: list[Watch] = []
     steps = Steps(turns, seen, across, scaler, lambda turn, step: made[0]._see(turn, step))
     made.append(Watch(layers, turns, steps, across, notify))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import nn
@@ -24,11 +25,13 @@ class Layers:
         owned: in the order of the model; a tied parameter counts where it first appears.
         modules: by layer, without those whose parameters no module owns alone (the root).
         compiled: whether `torch.compile` was applied to the model or to a part of it.
+        parts: the layers of each part that was compiled by itself.
     """
 
     owned: tuple[Owned, ...]
     modules: dict[str, nn.Module]
     compiled: bool
+    parts: tuple[tuple[str, ...], ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -58,7 +61,14 @@ def find_layers(model: nn.Module) -> Layers:
         elif not list(inner.children()) and not modules:
             modules[layer] = inner
     compiled |= any("_orig_mod" in name for name in own)
-    return Layers(tuple(owned), modules, compiled)
+    return Layers(tuple(owned), modules, compiled, tuple(_parts(own, modules)))
+
+
+def _parts(own: dict[str, nn.Module], modules: dict[str, nn.Module]) -> Iterator[tuple[str, ...]]:
+    for name, part in own.items():
+        if name.endswith("_orig_mod") or getattr(part, "_compiled_call_impl", None):
+            inside = {id(each) for each in part.modules()}
+            yield tuple(layer for layer, module in modules.items() if id(module) in inside)
 
 
 def bare(model: nn.Module) -> tuple[nn.Module, bool]:

@@ -8,7 +8,7 @@ checkpointed part, whose forward runs again, counts once.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,10 +44,18 @@ class Outputs:
         modules: by name of the layer.
         lasting: hooks stay in place between looks. A compiled model needs that: hooks that come
             after its first run never fire.
+        parts: the layers of each part that is compiled by itself.
     """
 
-    def __init__(self, modules: Mapping[str, nn.Module], *, lasting: bool) -> None:
+    def __init__(
+        self,
+        modules: Mapping[str, nn.Module],
+        *,
+        lasting: bool,
+        parts: Sequence[Sequence[str]] = (),
+    ) -> None:
         self.modules = modules
+        self.parts = parts
         self.order: list[str] = []
         self._known: set[str] = set()
         self.looking = False
@@ -114,15 +122,30 @@ class Outputs:
         Raises:
             ModelError: as said.
         """
-        if self.fired or not (self.lasting or _compiled_anything()):
+        part = next((each for each in self.parts if self._unseen(each)), None)
+        if part is None and (self.fired or not (self.lasting or _compiled_anything())):
             return
         raise ModelError(
-            "No layer of the model was seen to run: it was compiled and has run before, and hooks "
-            "that come after that never fire. Enter skipway.watch before the first call of the "
-            "compiled model (torch._dynamo.reset() makes it the first again), or give outputs=0 "
-            "to watch the weights and their gradients alone.",
+            f"No layer of {self._named(part)} was seen to run: it was compiled and has run before, "
+            "and hooks that come after that never fire. Enter skipway.watch before the first call "
+            "of the compiled model (torch._dynamo.reset() makes it the first again), or give "
+            "outputs=0 to watch the weights and their gradients alone.",
             page="training-setups#torchcompile",
         )
+
+    def _named(self, part: Sequence[str] | None) -> str:
+        if part is None or len(part) == len(self.modules):
+            return "the model"
+        return "the part with " + " and ".join(
+            f"`{name}`" for name in dict.fromkeys(part[:: len(part) - 1 or 1])
+        )
+
+    def _unseen(self, part: Sequence[str]) -> bool:
+        """Tell whether a part ran, as its gradients say, and none of its layers was seen to."""
+        if not part or not self._known.isdisjoint(part):
+            return False
+        own = (p for name in part for p in self.modules[name].parameters(recurse=False))
+        return any(parameter.grad is not None for parameter in own)
 
     def remove(self) -> None:
         """Take every hook out of the model."""

@@ -1,0 +1,223 @@
+"""Mistakes that people make, each with the change of code that makes the network train."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from causes import _data as data
+from skipway import Diagnosis, Finding, diagnose
+
+(INPUTS, TARGETS), _ = data.digits(64)
+BATCH = INPUTS[:128], TARGETS[:128]
+
+
+def network(act: Callable[[], nn.Module] = nn.ReLU) -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(64, 32), act(), nn.Linear(32, 32), act(), nn.Linear(32, 10))
+
+
+def look(model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> Diagnosis:
+    optimizer = optimizer or torch.optim.SGD(model.parameters(), 0.1)
+    return diagnose(model, BATCH, F.cross_entropy, optimizer=optimizer)
+
+
+def loss_after(model: nn.Module, optimizer: torch.optim.Optimizer, steps: int = 60) -> float:
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(BATCH[0]).float(), BATCH[1])
+        loss.backward()
+        optimizer.step()
+    return F.cross_entropy(model(BATCH[0]).float(), BATCH[1]).item()
+
+
+class Stepped(nn.Module):
+    """A network with a step function in its middle, and what lets the gradient past it."""
+
+    def __init__(self, op: Callable[[Tensor], Tensor], through: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.head = nn.Linear(64, 32), nn.Linear(32, 10)
+        self.op, self.through = op, through
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = 2 * torch.tanh(self.first(x))
+        y = self.op(x)
+        return self.head(x + (y - x).detach() if self.through else y)
+
+
+@pytest.mark.parametrize("op", [torch.round, torch.sign, torch.floor, lambda x: x.clone().round_()])
+def test_a_step_function_cuts_the_gradient_off_and_a_way_through_it_does_not(op):
+    cut = Stepped(op, through=False)
+    F.cross_entropy(cut(BATCH[0]), BATCH[1]).backward()
+    assert cut.first.weight.grad is not None
+    assert not cut.first.weight.grad.any()  # autograd sends zeros back: no error, no learning
+    cut.zero_grad(set_to_none=True)
+    found = look(cut)
+    assert found.cause == "detached"
+    assert found.findings[0].layers == ("first",)
+    assert "slope is zero" in found.findings[0].place
+    assert "straight through" in found.findings[0].remedy
+    assert look(Stepped(op, through=True)).cause == "healthy"
+
+
+class Views(nn.Module):
+    """One encoder for two views, of which one may be held still."""
+
+    def __init__(self, still: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.encoder, self.head, self.still = nn.Linear(64, 32), nn.Linear(64, 10), still
+
+    def forward(self, x: Tensor) -> Tensor:
+        one, two = self.encoder(x), self.encoder(x.flip(1))
+        return self.head(torch.cat([one, two.detach() if self.still else two], 1))
+
+
+def test_a_stop_gradient_on_one_of_two_calls_is_no_illness():
+    found = look(Views(still=True))
+    assert [each.cause for each in found.findings] == ["healthy", "detached"]
+    calls = found.findings[1]
+    assert calls.layers == ("encoder#1",)
+    assert calls.treatment == "none"
+    assert found.layer("encoder#0").decades_lost < 1
+    assert [each.cause for each in look(Views(still=False)).findings] == ["healthy"]
+
+
+def test_a_recurrence_that_is_followed_back_for_some_steps_says_so():
+    class Steps(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.cell, self.head = nn.GRUCell(8, 16), nn.Linear(16, 10)
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = x.new_zeros(len(x), 16)
+            for step, part in enumerate(x.view(-1, 8, 8).unbind(1)):
+                h = self.cell(part, h.detach() if step == 4 else h)
+            return self.head(h)
+
+    found = look(Steps(), None)
+    (calls,) = (each for each in found.findings if each.cause == "detached")
+    assert calls.layers == tuple(f"cell#{step}" for step in range(4))
+    assert "vanishing" not in {each.cause for each in found.findings}
+
+
+@pytest.mark.parametrize("act", [nn.ReLU, nn.Tanh])
+def test_weights_of_zero_are_no_units_fault(act):
+    model = network(act)
+    for layer in model[::2]:
+        nn.init.zeros_(layer.weight)
+        nn.init.zeros_(layer.bias)
+    (finding, *_) = look(model).findings
+    assert (finding.cause, finding.treatment) == ("vanishing", "initialisation")
+    assert "exactly zero" in finding.evidence
+    assert finding.suggestion["std"] > 0
+
+
+def test_answers_that_a_relu_holds_at_zero_are_dead():
+    model = network().append(nn.ReLU())
+    nn.init.constant_(model[4].bias, -30.0)
+    found = look(model)
+    assert found.cause == "dead-units"
+    assert "4" in found.findings[0].layers
+
+
+def test_a_step_that_half_precision_breaks_is_told_before_it_is_taken():
+    model = network().half()
+    before = copy.deepcopy(model.state_dict())
+
+    def loss(output: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(output.float(), targets)
+
+    def of(epsilon: float) -> Finding:
+        optimizer = torch.optim.Adam(model.parameters(), 1e-3, eps=epsilon)
+        batch = BATCH[0].half(), BATCH[1]
+        return diagnose(model, batch, loss, optimizer=optimizer).findings[0]
+
+    # 1e-8 is 0 in float16, whose smallest number is 6e-8; so is the square of a gradient of 1e-4.
+    broken = of(1e-8)
+    assert broken.cause == "non-finite"
+    assert "eps" in broken.remedy
+    assert "kaiming" not in broken.remedy
+    assert of(1e-4).cause == "healthy"
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    real = copy.deepcopy(model)
+    optimizer = torch.optim.Adam(real.parameters(), 1e-3)
+    loss(real(BATCH[0].half()), BATCH[1]).backward()
+    optimizer.step()
+    named = dict(real.named_parameters())
+    bad = [n for n in ("0", "2", "4") if not named[f"{n}.weight"].isfinite().all()]
+    assert set(bad) <= set(broken.layers)
+    assert bad
+
+
+def test_a_rate_of_zero_is_told_unless_a_schedule_is_about_to_raise_it():
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), 0.0)
+    found = look(model, optimizer)
+    assert found.cause == "lr-too-small"
+    assert found.findings[0].title == "The learning rate is zero"
+    warm = torch.optim.SGD(model.parameters(), 0.1)
+    torch.optim.lr_scheduler.LambdaLR(warm, lambda step: step / 10)
+    assert warm.param_groups[0]["lr"] == 0
+    found = look(model, warm)
+    assert [each.cause for each in found.findings] == ["healthy", "lr-too-small"]
+    assert "schedule" in found.findings[1].remedy
+
+
+def slow_part(width: int, rate: float) -> tuple[nn.Module, torch.optim.Optimizer]:
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Linear(64, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh())
+    model = nn.Sequential(body, nn.Linear(width, 10))
+    nn.init.normal_(body[0].weight, std=0.01)
+    groups = [{"params": body.parameters(), "lr": rate}, {"params": model[1].parameters()}]
+    return model, torch.optim.Adam(groups, 1e-2)
+
+
+def test_a_part_at_next_to_no_rate_is_told_where_it_holds_the_rest_back():
+    model, optimizer = slow_part(3, 1e-9)
+    found = look(model, optimizer)
+    assert found.cause == "lr-too-small"
+    assert found.findings[0].layers == ("0.0", "0.2")
+    free_model, free = slow_part(3, 1e-2)
+    alone, together = loss_after(model, optimizer), loss_after(free_model, free)
+    assert together < alone - 0.5  # what the rate of the others makes of it
+    # Features that were drawn at random and are many enough are fine as they are.
+    model, optimizer = slow_part(400, 0.0)
+    nn.init.normal_(model[0][0].weight, std=0.3)
+    found = look(model, optimizer)
+    assert [each.cause for each in found.findings] == ["healthy", "lr-too-small"]
+    assert found.findings[1].treatment == "none"
+
+
+def test_what_is_said_of_a_network_with_a_dead_branch_leaves_that_out():
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.up, self.down = nn.Linear(32, 32), nn.Linear(32, 32)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + self.down(F.relu(self.up(x)))
+
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(64, 32), Block(), Block(), Block(), nn.Linear(32, 10))
+    nn.init.constant_(model[2].up.bias, -50.0)
+    found = look(model)
+    assert [each.cause for each in found.findings] == ["healthy", "dead-units"]
+    assert "Every layer" not in found.summary
+    assert "everywhere" not in found.findings[0].title
+
+
+def test_weights_that_are_nan_already_are_not_answered_with_a_start():
+    model = network()
+    model[2].weight.data[0, 0] = math.nan
+    remedy = look(model).findings[0].remedy
+    assert "checkpoint" in remedy
+    assert "_(weight" not in remedy
