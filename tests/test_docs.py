@@ -10,9 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import pages
 from pages import Block, blocks
+from skipway import models
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
@@ -177,3 +179,22 @@ def test_value_residuals_train() -> None:
     # To guess characters by their frequency in that text costs 2.94 nats.
     assert len(losses) == 2
     assert all(0 < loss < 2.94 for loss in losses)
+
+
+def _parameters(call: str) -> int:
+    name, _, arguments = call.partition("(")
+    with torch.device("meta"):
+        network = eval(f"build({arguments}", {"build": getattr(models, name)})
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_the_table_of_networks_has_their_parameters() -> None:
+    page = (ROOT / "docs" / "models.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+\(.*?\))` \| ([\d,]+) \| (the same|[\d,]+) \|", page, re.MULTILINE)
+    assert len(rows) == 26
+    for call, count, twin in rows:
+        number = int(count.replace(",", ""))
+        assert _parameters(call) == number, call
+        plain = number if twin == "the same" else int(twin.replace(",", ""))
+        bracket = call[:-1] if call.endswith("()") else f"{call[:-1]}, "
+        assert _parameters(f"{bracket}plain=True)") == plain, call

@@ -58,7 +58,8 @@ def cifar_resnet(
     count, rest = divmod(depth - 2, 6)
     if rest or count < 1:
         raise SkipError(
-            f"A CIFAR ResNet has 6n + 2 layers, 8, 14, 20 and so on, and {depth} is none of these."
+            f"A CIFAR ResNet has 6n + 2 layers, 8, 14, 20 and so on, and {depth} is none of these.",
+            page="models#which-there-are",
         )
     check_option(option)
     block = PreactBasicBlock if preact else BasicBlock

@@ -127,7 +127,10 @@ def set_memory(model: nn.Module, memory: Memory) -> None:
         SkipwayError: there is no such way.
     """
     if memory not in ("fast", "lean", "plain"):
-        raise SkipwayError(f'There is no memory={memory!r}; give "fast", "lean" or "plain".')
+        raise SkipwayError(
+            f'There is no memory={memory!r}; give "fast", "lean" or "plain".',
+            page="models#less-memory",
+        )
     for module in model.modules():
         if isinstance(module, (ChoosesPath, DenseFeatures)):
             module.memory = memory
@@ -157,13 +160,19 @@ def _check(
     if growth_rate < 1 or not blocks or min(blocks) < 1:
         raise SkipwayError(
             f"A DenseNet of blocks {blocks} with growth rate {growth_rate} has no features to "
-            "add; give at least one block, and at least 1 for each."
+            "add; give at least one block, and at least 1 for each.",
+            page="models#which-there-are",
         )
     if not 0 < reduction <= 1:
         raise SkipwayError(
-            f"A transition keeps a share in (0, 1] of the channels, not {reduction}."
+            f"A transition keeps a share in (0, 1] of the channels, not {reduction}.",
+            page="models#which-there-are",
         )
     if not 0 <= drop_rate < 1:
-        raise SkipwayError(f"A drop rate lies in [0, 1), not {drop_rate}.")
+        raise SkipwayError(
+            f"A drop rate lies in [0, 1), not {drop_rate}.", page="models#which-there-are"
+        )
     if stem not in ("imagenet", "cifar"):
-        raise SkipwayError(f'There is no stem {stem!r}; give "imagenet" or "cifar".')
+        raise SkipwayError(
+            f'There is no stem {stem!r}; give "imagenet" or "cifar".', page="models#which-there-are"
+        )

@@ -233,7 +233,8 @@ def cifar_densenet(
         nearest = 3 * per_layer * max(count, 1) + 4
         raise SkipwayError(
             f"A DenseNet{'-BC' if bottleneck else ''} for small images has a depth of "
-            f"{3 * per_layer} n + 4, not {depth}; try {nearest}."
+            f"{3 * per_layer} n + 4, not {depth}; try {nearest}.",
+            page="models#which-there-are",
         )
     return DenseNet(
         growth_rate,

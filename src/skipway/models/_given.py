@@ -16,7 +16,10 @@ def must_be_module(verb: str, model: object) -> None:
     if isinstance(model, nn.Module):
         return
     given = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
-    raise ModelError(f"{verb} was given {given}, not a network: give it a torch.nn.Module.")
+    raise ModelError(
+        f"{verb} was given {given}, not a network: give it a torch.nn.Module.",
+        page="models#which-there-are",
+    )
 
 
 def must_not_be_compiled(verb: str, model: nn.Module) -> None:
@@ -28,5 +31,6 @@ def must_not_be_compiled(verb: str, model: nn.Module) -> None:
     if hasattr(model, "_orig_mod"):
         raise ModelError(
             f"{verb} was given a compiled model, and under torch.compile every block runs its "
-            f"modules one by one. Give it the model itself, {verb}(model._orig_mod)."
+            f"modules one by one. Give it the model itself, {verb}(model._orig_mod).",
+            page="models#your-own-densenet",
         )

@@ -60,7 +60,7 @@ def lean(model: nn.Module, *, memory: Memory = "lean") -> nn.Module:
     new = _copy(model)
     found = find_blocks(new)
     if not found.blocks:
-        raise ModelError(_nothing(model, found.doubts))
+        raise ModelError(_nothing(model, found.doubts), page="models#your-own-densenet")
     for name, prepend in found.blocks.items():
         if not _is_block(block := new.get_submodule(name)):
             _let_choose(block, prepend)
@@ -89,7 +89,10 @@ def _copy(model: nn.Module) -> nn.Module:
     try:
         return copy.deepcopy(model)
     except (RuntimeError, TypeError, NotImplementedError) as error:
-        raise ModelError(f"The model cannot be copied: {error}. Make it deep-copyable.") from error
+        raise ModelError(
+            f"The model cannot be copied: {error}. Make it deep-copyable.",
+            page="models#your-own-densenet",
+        ) from error
 
 
 def _nothing(model: nn.Module, doubts: list[str]) -> str:

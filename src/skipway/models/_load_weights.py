@@ -77,11 +77,13 @@ def _read(path: Path) -> dict[str, Tensor]:
     if inside:
         raise WeightsError(
             f"{path} holds several state_dicts, {', '.join(map(str, inside))}. Save the one that "
-            "is meant: torch.save(torch.load(path)[name], other_path)."
+            "is meant: torch.save(torch.load(path)[name], other_path).",
+            page="models#weights",
         )
     raise WeightsError(
         f"{path} holds no state_dict (names and tensors). Save one with "
-        "torch.save(model.state_dict(), path)."
+        "torch.save(model.state_dict(), path).",
+        page="models#weights",
     )
 
 
@@ -160,18 +162,21 @@ def _check(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: Path
                 continue
             raise WeightsError(
                 f"{path} has no {name}, which the network has as {_shape(tensor)}. It belongs to "
-                "another network; build that one."
+                "another network; build that one.",
+                page="models#weights",
             )
         if given[name].shape != tensor.shape:
             raise WeightsError(
                 f"{name} is {_shape(given[name])} in {path} and {_shape(tensor)} in the network. "
-                "Build the network with the sizes of the file, for example num_classes."
+                "Build the network with the sizes of the file, for example num_classes.",
+                page="models#weights",
             )
     for name, tensor in given.items():
         if name not in wanted:
             raise WeightsError(
                 f"{path} holds {name}, {_shape(tensor)}, which the network does not have. It "
-                "belongs to another network; build that one."
+                "belongs to another network; build that one.",
+                page="models#weights",
             )
 
 

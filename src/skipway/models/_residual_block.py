@@ -88,7 +88,9 @@ def check_option(option: str) -> None:
         SkipError: it is neither A nor B.
     """
     if option not in ("A", "B"):
-        raise SkipError(f"There is no option {option!r}; give 'A' or 'B'.")
+        raise SkipError(
+            f"There is no option {option!r}; give 'A' or 'B'.", page="models#which-there-are"
+        )
 
 
 def convolution(

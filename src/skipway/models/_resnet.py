@@ -175,7 +175,10 @@ def _set_drop(blocks: list[ResidualBlock], last: float) -> None:
         return
     for block, drop in zip(blocks, StochasticDepth.linear(len(blocks), last), strict=True):
         if block.add is None:
-            raise SkipError("A plain network has no skips, so a branch cannot be left out: drop=0.")
+            raise SkipError(
+                "A plain network has no skips, so a branch cannot be left out: drop=0.",
+                page="models#the-plain-twin",
+            )
         block.drop = drop
 
 
@@ -186,18 +189,25 @@ def _start(network: ResNet, zero_init_residual: bool) -> None:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     for block in network.blocks() if zero_init_residual else ():
         if block.add is None:
-            raise SkipError("A plain network would be zero at the start: zero_init_residual=False.")
+            raise SkipError(
+                "A plain network would be zero at the start: zero_init_residual=False.",
+                page="models#the-plain-twin",
+            )
         nn.init.zeros_(block.branch_end().weight)  # type: ignore[arg-type]
 
 
 def _check(stem: str, drop: float, memory: str) -> None:
     if stem not in ("imagenet", "cifar"):
-        raise SkipError(f"There is no stem {stem!r}; give 'imagenet' or 'cifar'.")
+        raise SkipError(
+            f"There is no stem {stem!r}; give 'imagenet' or 'cifar'.", page="models#which-there-are"
+        )
     if not 0 <= drop < 1:
-        raise SkipError(f"drop={drop!r} is no probability below 1.")
+        raise SkipError(f"drop={drop!r} is no probability below 1.", page="models#which-there-are")
     _check_memory(memory)
 
 
 def _check_memory(memory: str) -> None:
     if memory not in ("plain", "lean"):
-        raise SkipError(f"There is no memory={memory!r}; give 'plain' or 'lean'.")
+        raise SkipError(
+            f"There is no memory={memory!r}; give 'plain' or 'lean'.", page="models#less-memory"
+        )

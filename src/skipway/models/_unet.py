@@ -97,7 +97,8 @@ class UNet(nn.Module):
         if x.ndim != dims + 2:
             raise SkipError(
                 f"This U-Net has dims={dims}, so it reads (batch, channels, *positions) with "
-                f"{dims + 2} axes, and the input has the shape {tuple(x.shape)}."
+                f"{dims + 2} axes, and the input has the shape {tuple(x.shape)}.",
+                page="models#which-there-are",
             )
         y: Tensor = self.head(self.level(x))
         return y
@@ -156,17 +157,26 @@ class _Levels:
 
 def _check(levels: _Levels) -> None:
     if levels.dims not in _CONVOLUTIONS:
-        raise SkipError(f"A U-Net has no dims={levels.dims!r}; give 1, 2 or 3.")
+        raise SkipError(
+            f"A U-Net has no dims={levels.dims!r}; give 1, 2 or 3.", page="models#which-there-are"
+        )
     if levels.merge not in ("concat", "add"):
-        raise SkipError(f"There is no merge {levels.merge!r} here; give 'concat' or 'add'.")
+        raise SkipError(
+            f"There is no merge {levels.merge!r} here; give 'concat' or 'add'.",
+            page="models#which-there-are",
+        )
     if levels.align not in ("pad", "interpolate"):
         raise SkipError(
             f"align={levels.align!r} would not return the input's size; give 'pad' or "
-            "'interpolate'."
+            "'interpolate'.",
+            page="models#which-there-are",
         )
 
 
 def _check_counts(counts: dict[str, int]) -> None:
     for name, count in counts.items():
         if not isinstance(count, int) or count < 1:
-            raise SkipError(f"A U-Net needs a whole number of 1 or more for {name}, not {count!r}.")
+            raise SkipError(
+                f"A U-Net needs a whole number of 1 or more for {name}, not {count!r}.",
+                page="models#which-there-are",
+            )

@@ -101,7 +101,8 @@ class _Stem(torch.autograd.Function):
         if torch.is_grad_enabled():
             raise SkipwayError(
                 "The fast path of the stem has no second derivative, and create_graph=True asks "
-                'for one. Set memory="plain" on the network.'
+                'for one. Set memory="plain" on the network.',
+                page="models#what-it-does-not-do",
             )
         c, weight, bias, mean, inverse = ctx.saved_tensors
         z = _activated(c, weight, bias, mean, inverse)

@@ -51,7 +51,8 @@ class _DenseBlock(torch.autograd.Function):
         if torch.is_grad_enabled():
             raise SkipwayError(
                 "The fast path of a dense block has no second derivative, and create_graph=True "
-                'asks for one. Set memory="plain" on the network.'
+                'asks for one. Set memory="plain" on the network.',
+                page="models#what-it-does-not-do",
             )
         work, parameters = _restore(ctx, gradient)
         plan: Plan = ctx.plan

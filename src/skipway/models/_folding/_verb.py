@@ -86,7 +86,8 @@ def fold(model: nn.Module, *, pack: bool = True) -> nn.Module:
         raise SkipError(
             f"In this {type(model).__name__} no norm can be folded into a convolution: fold knows "
             "the networks of skipway.models, torchvision's ResNets, dense blocks, and convolutions "
-            "directly before their norm in an nn.Sequential."
+            "directly before their norm in an nn.Sequential.",
+            page="models#for-inference",
         )
     _lay_channels_last(folded)
     _add_in_place(folded)

@@ -108,7 +108,8 @@ def first_derivative_only() -> None:
     if torch.is_grad_enabled():
         raise SkipwayError(
             'memory="lean" has no second derivative, and create_graph=True asks for one. Set '
-            'memory = "plain" on the network.'
+            'memory = "plain" on the network.',
+            page="models#what-it-does-not-do",
         )
 
 
