@@ -165,15 +165,15 @@ def _draw_counts(axes, outcomes: list[Outcome]) -> None:
         axes[0].plot(layers, channels, "o-", color=colours[name], markersize=4, label=name)
         found = [outcome for outcome in outcomes if outcome.name.startswith(name)]
         points = [(outcome.parameters, outcome.accuracy) for outcome in found]
-        axes[1].plot(*zip(*points, strict=True), "o-", color=colours[name], markersize=4)
-        axes[1].annotate(
-            name, points[0], (10, -12), textcoords="offset points", color=colours[name]
+        axes[1].plot(
+            *zip(*points, strict=True), "o-", color=colours[name], markersize=4, label=name
         )
     axes[0].set(xlabel="layer of the first block", ylabel="channels read", ylim=0)
     axes[0].set_title("Concatenated, channels add up", loc="left", fontsize=11)
     axes[0].legend(frameon=False)
     axes[1].set(xscale="log", xlabel="parameters", ylabel="right, %")
     axes[1].set_title("What the parameters buy", loc="left", fontsize=11)
+    axes[1].legend(frameon=False, loc="lower right")
     for panel in axes:
         panel.spines[["top", "right"]].set_visible(False)
 

@@ -42,6 +42,10 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], int]] = {
     "pre-activated": (lambda: models.resnet18(num_classes=5, preact=True), (3, 32, 32), 9),
     "cifar, B": (lambda: models.cifar_resnet(20, option="B"), (3, 16, 16), 0),
     "cifar, plain": (lambda: models.cifar_resnet(20, plain=True), (3, 16, 16), 0),
+    # In each of nine layers the norm between its two convolutions goes.
+    "densenet, plain": (
+        lambda: models.cifar_densenet(22, 6, bottleneck=True, plain=True), (3, 16, 16), 12,
+    ),
     "unet": (lambda: models.unet(2, 3, width=4, depth=2), (2, 9, 10), 0),
     "unet, volumes": (lambda: models.unet(2, 3, width=4, depth=1, dims=3), (2, 5, 4, 6), 0),
     "torchvision": (lambda: torchvision.models.resnet18(num_classes=5), (3, 32, 32), 0),

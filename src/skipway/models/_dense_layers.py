@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -13,7 +15,12 @@ class DenseLayer(nn.Module):
     """One layer `H`: norm, ReLU, 1 × 1, norm, ReLU, 3 × 3; or norm, ReLU, 3 × 3.
 
     Source: Huang et al. 2016, arXiv:1608.06993, section 3.
+
+    Attributes:
+        folds: the convolution whose output one norm alone reads, and that norm.
     """
+
+    folds: ClassVar[tuple[tuple[str, str], ...]] = (("conv1", "norm2"),)
 
     def __init__(self, width: int, growth: int, bottleneck: int | None, drop_rate: float) -> None:
         super().__init__()
