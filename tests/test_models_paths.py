@@ -240,6 +240,13 @@ def test_the_explanation_is_text_and_data() -> None:
     ]
 
 
+def test_compiled_it_says_nothing_of_a_call() -> None:
+    net = small().float()
+    compiled = torch.compile(net, backend="eager", fullgraph=True)
+    compiled(images().float())
+    assert "denseblock1: not called yet, or compiled" in str(models.explain_path(net))
+
+
 def test_what_was_asked_for_is_said() -> None:
     dense = small()
     dense.memory = "plain"

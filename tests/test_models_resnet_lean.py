@@ -271,7 +271,7 @@ def test_one_value_per_channel_is_the_same_error() -> None:
 
 def test_the_paths_of_a_network_print_and_become_plain_data() -> None:
     network = models.resnet18(memory="lean", num_classes=3)
-    assert str(models.explain_path(network)).startswith("stem: not called yet\n")
+    assert str(models.explain_path(network)).startswith("stem: not called yet, or compiled")
     network.layer2[0].bn2.eval()
     network(torch.randn(2, 3, 32, 32))
     paths = models.explain_path(network)

@@ -26,7 +26,8 @@ class BlockPath:
 
     Attributes:
         block: its name in the network.
-        path: `"fast"`, `"lean"`, `"folded"` or `"plain"`; None before the first call.
+        path: `"fast"`, `"lean"`, `"folded"` or `"plain"`; None before the first call that is not
+            compiled.
         reason: why it was not computed leaner; empty where it was.
     """
 
@@ -36,7 +37,7 @@ class BlockPath:
 
     def __str__(self) -> str:
         if self.path is None:
-            return f"{self.block}: not called yet"
+            return f"{self.block}: not called yet, or compiled, where its modules run"
         return f"{self.block}: {self.path}, {self.reason or _MEANINGS[self.path]}"
 
 
