@@ -7,9 +7,11 @@ import warnings
 import torch
 
 from oracle import torchvision
+from skipway.models import unet
 from skipway.report._cells import between
 from skipway.report._folds import folds
 from skipway.report._stages import block_of
+from skipway.report._values import clipped
 
 
 def layers_of(model: str) -> list[str]:
@@ -52,3 +54,19 @@ def test_a_network_without_two_layers_alike_folds_by_the_names_of_its_modules():
     told = [where for _, where in folded(layers_of("inception_v3"))]
     assert len(told) == 11
     assert all(where.startswith("Mixed_") for where in told)
+
+
+def test_the_levels_of_a_u_net_are_told_apart():
+    inside = "level.below.body."
+    written = {
+        "level.encode.0": "level.encode.0",
+        f"{inside}level.encode.0": "level.below…y.level.encode.0",
+        f"{inside * 2}level.encode.0": "level…×2.level.encode.0",
+        f"{inside * 4}level.encode.0": "level…×4.level.encode.0",
+        f"{inside * 3}up": "level…×3.up",
+        "body.body.body.body.body.body.conv": "body×6.conv",
+        "features.0.0.0.0.branches.0.0.conv1": "features.0.…anches.0.0.conv1",
+    }
+    assert {name: clipped(name) for name in written} == written
+    names = layers_of("densenet121") + [name for name, _ in unet(3, 10).named_modules()]
+    assert len({clipped(name, 40) for name in names}) == len(set(names))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -116,8 +117,25 @@ def shape(sizes: Sequence[int]) -> str:
     return " × ".join(str(size) for size in sizes) or NONE
 
 
+# Parts of a path that follow themselves at once.
+_NESTED = re.compile(r"(?<![^.])((?:[^.]+\.){1,6}?)\1+")
+
+
+def _times(found: re.Match[str]) -> str:
+    if not any(sign.isalpha() for sign in found[1]):
+        return found[0]  # numbers alone count something else
+    first, *others = found[1].rstrip(".").split(".")
+    return f"{first}{'…' if others else ''}×{len(found[0]) // len(found[1])}."
+
+
 def clipped(name: str, most: int = 28) -> str:
-    """Shorten a long name in its middle: a module path is told apart by its two ends."""
+    """Shorten a long name in its middle: a module path is told apart by its two ends.
+
+    Where modules stand in modules of their own kind, as the levels of a U-Net do, how many times
+    they do is told: `"level…×3.level.encode.0"`.
+    """
+    if len(name) > most:
+        name = _NESTED.sub(_times, name)
     if len(name) <= most:
         return name
     tail = most * 3 // 5
