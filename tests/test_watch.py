@@ -276,6 +276,38 @@ def test_training_is_bit_for_bit_the_same(exhibit: Exhibit) -> None:
     assert same(watched[0], plain[0])
 
 
+def test_a_dense_block_in_one_piece_trains_bit_for_bit_where_no_output_is_looked_at() -> None:
+    images, labels = torch.randn(8, 3, 8, 8), torch.arange(8)
+
+    def trained(outputs: int | None) -> tuple[dict[str, Tensor], list[float]]:
+        torch.manual_seed(0)
+        model = skipway.models.cifar_densenet(10, 4)
+        optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9)
+        losses = []
+
+        def steps(hand: Callable[[Tensor], Tensor]) -> None:
+            for _ in range(30):
+                optimizer.zero_grad()
+                loss = F.cross_entropy(model(images), labels)
+                hand(loss).backward()
+                optimizer.step()
+                losses.append(loss.item())
+
+        if outputs is None:
+            steps(lambda loss: loss)
+        else:
+            with skipway.watch(model, optimizer, outputs=outputs) as seen:
+                steps(seen.loss)
+        return model.state_dict(), losses
+
+    alone = trained(None)
+    unseen = trained(0)
+    assert same(unseen[0], alone[0])
+    assert unseen[1] == alone[1]
+    # Looked at, it computes layer by layer: the same but for the last digits.
+    assert trained(1)[1] == pytest.approx(alone[1], rel=1e-3)
+
+
 @pytest.mark.parametrize("error", [None, ZeroDivisionError, KeyboardInterrupt])
 def test_leaving_takes_every_hook_away_and_keeps_what_was_seen(error) -> None:
     model, (x, y) = net(), batch()

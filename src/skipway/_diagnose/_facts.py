@@ -258,6 +258,12 @@ class Facts:
         return min(self.loss, self.chance)
 
     @property
+    def undecided_labels(self) -> bool:
+        """Whether only a larger batch can tell if the labels say anything about the inputs."""
+        few = self.batch < 2 * limit.ENOUGH_SAMPLES
+        return few and limit.INDEPENDENT <= (self.dependence or 0.0) < limit.UNDECIDED
+
+    @property
     def held_back(self) -> bool:
         """Whether layers that cannot move, or hardly, may hold the others back."""
         return bool(self.frozen or self.unheld or self.slow)

@@ -113,8 +113,9 @@ NEARLY_SOLVED = 0.1
 # constant's, where there is a signal it falls to 0.67 and less.
 ENOUGH_SAMPLES = 64
 INDEPENDENT = 0.02
-# Between INDEPENDENT and this a batch speaks for dependence rather than against it, and a larger
-# one has to tell: of shuffled labels one batch in ten comes below it.
+# The second test learns from half of the batch, so it means as much from twice as many samples on.
+# Of fewer the first has to be clear by itself: between INDEPENDENT and this it speaks for
+# dependence rather than against it, and a larger batch tells.
 UNDECIDED = 0.1
 LEARNED = 0.9
 CARRIED_OVER = 0.98

@@ -29,13 +29,14 @@ _FEWEST = 16  # samples of a half, for a normalisation over the batch to mean so
 _ALIKE = 0.1
 
 
-def turns_of(task: Task, facts: Facts) -> list[Evaluate]:
+def turns_of(task: Task, facts: Facts, pieces: int = 2) -> list[Evaluate]:
     """Return the losses to follow in turn; one only where the batch cannot be cut."""
     parts = [part for part, _ in task.parts]
     if len(parts) == 1:
-        if task.size < 2 * _FEWEST:
+        pieces = min(pieces, task.size // _FEWEST)
+        if pieces < 2:
             return [task.evaluate]
-        cut = parts_of(task.batch, 2, task.size, pair=task.objective is None)
+        cut = parts_of(task.batch, pieces, task.size, pair=task.objective is None)
         parts = [part for part, _ in cut]
     turns: list[Evaluate] = [partial(_loss_on, task, part) for part in parts]
     return turns if _alike(task.model, turns, facts.loss) else [task.evaluate]

@@ -19,7 +19,8 @@ def no_signal(facts: Facts) -> Judgement | None:
     if tried is None or tried.held_in is None or tried.held_out is None:
         return None
     learned, carried = tried.held_in < limit.LEARNED, tried.held_out < limit.CARRIED_OVER
-    if (facts.dependence or 0.0) < limit.UNDECIDED or not learned or carried:
+    dependent = (facts.dependence or 0.0) < limit.INDEPENDENT or facts.undecided_labels
+    if dependent or not learned or carried:
         return None
     return Judgement(
         Finding(

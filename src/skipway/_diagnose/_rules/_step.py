@@ -238,7 +238,8 @@ def learning_rate_too_large(facts: Facts) -> Judgement | None:
 def _overshoots(tried: Tried, level: float) -> bool:
     """Tell whether a smaller rate does better, even where it was given fewer steps."""
     if tried.steps > tried.best_steps:
-        margin = (1 - limit.STUCK) * abs(level)
+        # Parts of a batch differ among themselves, whatever the rate.
+        margin = (1 - (limit.STUCK if tried.turns == 1 else limit.BETTER)) * abs(level)
         return tried.best_end < level and tried.end > tried.best_end + margin
     good = level - (1 - limit.BETTER) * abs(level)
     return is_stuck(tried, level) and tried.best_end <= good
