@@ -221,3 +221,42 @@ def test_weights_that_are_nan_already_are_not_answered_with_a_start():
     remedy = look(model).findings[0].remedy
     assert "checkpoint" in remedy
     assert "_(weight" not in remedy
+
+
+class Several(nn.Module):
+    """Logits and something beside them, as a dict or as a tuple."""
+
+    def __init__(self, *, named: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.body, self.head, self.named = nn.Linear(64, 64), nn.Linear(64, 10), named
+
+    def forward(self, x: Tensor) -> dict[str, Tensor] | tuple[Tensor, Tensor]:
+        hidden = torch.relu(self.body(x))
+        logits = self.head(hidden)
+        return {"hidden": hidden, "logits": logits} if self.named else (hidden, logits)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_an_output_of_several_tensors_is_weighed_against_a_constant_too(named):
+    def loss(output: dict[str, Tensor] | tuple[Tensor, Tensor], targets: Tensor) -> Tensor:
+        return F.cross_entropy(output["logits"] if named else output[1], targets)
+
+    def both(output: dict[str, Tensor] | tuple[Tensor, Tensor], targets: Tensor) -> Tensor:
+        hidden = output["hidden"] if named else output[0]
+        return loss(output, targets) + hidden.square().mean()
+
+    model = Several(named=named)
+    share = torch.bincount(BATCH[1], minlength=10).double() / 128
+    entropy = -(share * share.log()).sum().item()
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    found = diagnose(model, BATCH, loss, optimizer=optimizer)
+    assert found.chance == pytest.approx(entropy, rel=1e-3)
+    # Where the loss reads more than one of them, no constant stands for the output.
+    assert diagnose(model, BATCH, both, optimizer=optimizer).chance is None
+    for _ in range(200):
+        optimizer.zero_grad()
+        loss(model(BATCH[0]), BATCH[1]).backward()
+        optimizer.step()
+    optimizer.zero_grad()
+    assert diagnose(model, BATCH, loss, optimizer=optimizer).cause == "solved"

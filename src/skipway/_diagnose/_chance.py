@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from .._case import Loss
+from .._trace._alter import replaced
+from .._trace._calls import tensors
 
 _LARGE = 1_000_000  # numbers in the output above which the constant is not refined
 
@@ -21,9 +23,21 @@ def best_constant_loss(loss_fn: Loss, output: Any, targets: Any) -> float | None
     targets, times whatever factor the loss has. It is found through the loss itself: good
     guesses first, then refined by L-BFGS.
 
+    Of an output of several tensors (a tuple, a dict) it is asked which one the loss reads.
+
     Returns:
-        `None` where the output is not one floating-point tensor or no guess fits the loss.
+        `None` where the loss reads several tensors of the output, the targets are no tensor, or no
+        guess fits the loss.
     """
+    if isinstance(output, (tuple, list, Mapping)):
+        read = _read_by(loss_fn, output, targets)
+        if read is None:
+            return None
+
+        def of_one(guess: Tensor, targets: Any) -> Tensor:
+            return loss_fn(replaced(output, {id(read): guess}), targets)
+
+        return best_constant_loss(of_one, read, targets)
     if not isinstance(output, Tensor) or not isinstance(targets, Tensor) or output.dim() == 0:
         return None
     output = output.detach()
@@ -37,6 +51,22 @@ def best_constant_loss(loss_fn: Loss, output: Any, targets: Any) -> float | None
     if output.numel() <= _LARGE:
         best = min(best, _refined(loss_fn, start, output, targets))
     return best
+
+
+def _read_by(loss_fn: Loss, output: Any, targets: Any) -> Tensor | None:
+    """Return the one tensor of an output that the loss depends on, if it is one."""
+    found = [each for each in tensors(output) if each.is_floating_point()]
+    copies = [each.detach().clone().requires_grad_() for each in found]
+    swap = {id(own): each for own, each in zip(found, copies, strict=True)}
+    try:
+        with torch.enable_grad():
+            loss = loss_fn(replaced(output, swap), targets)
+            slopes = torch.autograd.grad(loss, copies, allow_unused=True)
+    except Exception:
+        # An output of a kind of its own, or a loss without a slope: there is nothing to guess.
+        return None
+    read = [own for own, slope in zip(found, slopes, strict=True) if slope is not None]
+    return read[0] if len(read) == 1 else None
 
 
 def _guesses(output: Tensor, targets: Tensor) -> Iterator[Tensor]:
