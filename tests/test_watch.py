@@ -276,12 +276,23 @@ def test_training_is_bit_for_bit_the_same(exhibit: Exhibit) -> None:
     assert same(watched[0], plain[0])
 
 
-def test_a_dense_block_in_one_piece_trains_bit_for_bit_where_no_output_is_looked_at() -> None:
+IN_ONE_PIECE: dict[str, Callable[[], nn.Module]] = {
+    "dense": lambda: skipway.models.cifar_densenet(10, 4),
+    "dense, lean": lambda: skipway.models.cifar_densenet(10, 4, memory="lean"),
+    "residual, lean": lambda: skipway.models.cifar_resnet(8, memory="lean"),
+    "a block alone": lambda: nn.Sequential(
+        nn.Conv2d(3, 16, 1), skipway.models.cifar_densenet(10, 4).features[1], nn.Flatten()
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IN_ONE_PIECE)
+def test_what_computes_in_one_piece_trains_bit_for_bit_the_same(name: str) -> None:
     images, labels = torch.randn(8, 3, 8, 8), torch.arange(8)
 
-    def trained(outputs: int | None) -> tuple[dict[str, Tensor], list[float]]:
+    def trained(outputs: int | None, *, watch: bool = True) -> tuple[Any, ...]:
         torch.manual_seed(0)
-        model = skipway.models.cifar_densenet(10, 4)
+        model = IN_ONE_PIECE[name]()
         optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9)
         losses = []
 
@@ -293,19 +304,26 @@ def test_a_dense_block_in_one_piece_trains_bit_for_bit_where_no_output_is_looked
                 optimizer.step()
                 losses.append(loss.item())
 
-        if outputs is None:
+        if not watch:
             steps(lambda loss: loss)
-        else:
-            with skipway.watch(model, optimizer, outputs=outputs) as seen:
-                steps(seen.loss)
-        return model.state_dict(), losses
+            return model.state_dict(), losses
+        with skipway.watch(model, optimizer, every=2, outputs=outputs) as seen:
+            steps(seen.loss)
+        diagnosis = seen.diagnosis()
+        looked = sum(layer.output_gradient > 0 for layer in diagnosis.layers)
+        return model.state_dict(), losses, looked, diagnosis
 
-    alone = trained(None)
-    unseen = trained(0)
-    assert same(unseen[0], alone[0])
-    assert unseen[1] == alone[1]
+    alone = trained(None, watch=False)
+    for outputs in (None, 0):
+        watched = trained(outputs)
+        assert same(watched[0], alone[0])
+        assert watched[1] == alone[1]
+    assert any("in one piece" in note for note in trained(None)[3].notes)
     # Looked at, it computes layer by layer: the same but for the last digits.
-    assert trained(1)[1] == pytest.approx(alone[1], rel=1e-3)
+    losses, looked, diagnosis = trained(1)[1:]
+    assert losses == pytest.approx(alone[1], rel=1e-3)
+    assert looked == len(diagnosis.layers) > trained(None)[2]
+    assert diagnosis.notes == ()
 
 
 @pytest.mark.parametrize("error", [None, ZeroDivisionError, KeyboardInterrupt])

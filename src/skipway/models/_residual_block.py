@@ -55,6 +55,11 @@ class ResidualBlock(nn.Module, abc.ABC):
     def branch_end(self) -> nn.Module:
         """Return the layer whose weight of zero makes the branch zero."""
 
+    @property
+    def in_one_piece(self) -> tuple[str, ...]:
+        """Names of the modules inside that a hook would make run one by one."""
+        return () if self.memory == "plain" else tuple(self._modules)
+
     def forward(self, x: Tensor) -> Tensor:
         """Return the block's output."""
         if torch.compiler.is_compiling():

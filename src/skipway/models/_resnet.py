@@ -17,6 +17,9 @@ from ._residual_block import Memory, Pairs, ResidualBlock, convolution
 Stem = Literal["imagenet", "cifar"]
 
 
+_STEM = ("conv1", "bn1", "relu", "maxpool")
+
+
 class ResNet(nn.Module):
     """A stem, stages of residual blocks, the mean over all positions, and a classifier.
 
@@ -133,6 +136,11 @@ class ResNet(nn.Module):
         for block in self.blocks():
             block.memory = memory
 
+    @property
+    def in_one_piece(self) -> tuple[str, ...]:
+        """Names of the modules inside that a hook would make run one by one."""
+        return () if self._memory == "plain" else _STEM
+
     def _stem(self, x: Tensor) -> Tensor:
         """Return what the first stage reads."""
         if torch.compiler.is_compiling():
@@ -153,8 +161,7 @@ class ResNet(nn.Module):
     def _why_plain_stem(self, x: Tensor) -> str:
         if not isinstance(self.maxpool, nn.MaxPool2d) or not isinstance(self.bn1, nn.BatchNorm2d):
             return "there is nothing to recompute in a stem without norm and pooling"
-        names = ("conv1", "bn1", "relu", "maxpool")
-        return why_plain(x, [(name, getattr(self, name)) for name in names])
+        return why_plain(x, [(name, getattr(self, name)) for name in _STEM])
 
 
 def _stage(

@@ -19,6 +19,7 @@ from ..._trace._watch._outputs import Outputs
 from ..._trace._watch._steps import Steps
 from ..._trace._watch._turn import Step, Turn
 from .._check import check_model, check_optimizer
+from .._words import plural
 from ._diagnosis import Setting, diagnosis
 from ._history import History
 from ._judge import Judge
@@ -150,12 +151,22 @@ class Watch:
                 "No loss was handed in, so elasticities are relative to the largest one and steps "
                 "could not be judged. Give it: `watch.loss(loss).backward()`."
             )
-        if self._steps.outputs is None:
+        if not self._turns[0].outputs:
             found.append("The outputs of the layers were not looked at (outputs=0).")
+        elif hidden := self._hidden():
+            found.append(
+                f"The outputs of {plural(hidden, 'layer')} were not looked at: there are none, "
+                "since a block computes in one piece. With outputs=10 it computes layer by layer "
+                "at every tenth look, and a last digit may differ."
+            )
         still = sum(not learns for learns in self._learns)
         if still:
             found.append(f"{still} of {len(self._learns)} layers are frozen or in no optimizer.")
         return found
+
+    def _hidden(self) -> int:
+        outputs = self._steps.outputs
+        return len(self._layers.modules) - (0 if outputs is None else len(outputs.modules))
 
     def _see(self, turn: Turn, step: Step) -> None:
         self._last = turn.count
@@ -201,6 +212,8 @@ def watch(
         outputs: at how many looks once the outputs of the layers are looked at, Adam's epsilon,
             and every single weight; 0 for never. The first three looks are among them. By default
             every tenth, and at least 50 steps lie between them: they cost several times as much.
+            Layers that compute in one piece (a dense block of `skipway.models`) are then left
+            alone; with a number of yours they compute layer by layer at these looks.
         scaler: the GradScaler, if one is used with an optimizer that is not fused.
         notify: is called with one line for every finding, when it appears; by default it is a
             `SkipwayWarning`.
@@ -270,9 +283,9 @@ def _made(
         raise OptimizerError(
             f"every={every}, outputs={outputs}: every is 1 or more, outputs 0 or more."
         )
+    whole, layers = outputs is None, find_layers(model)
     if outputs is None:
         outputs = max(_OFTEN, math.ceil(_APART / every))
-    layers = find_layers(model)
     parameters = [each.parameter for each in layers.owned]
     across = Across(model, parameters)
     places = {id(each): at for at, each in enumerate(parameters)}
@@ -280,7 +293,10 @@ def _made(
     most = WEIGHTS if weights is None else weights
     pause = 2 if weights is None and every == 1 else 1
     turns = [Turn(each, names, places, every, outputs, most, pause) for each in optimizers]
-    seen = Outputs(layers.modules, lasting=layers.compiled, parts=layers.parts) if outputs else None
+    looked = layers.apart() if whole else layers
+    seen = None
+    if outputs and looked.modules:
+        seen = Outputs(looked.modules, lasting=looked.compiled, parts=looked.parts)
     made: list[Watch] = []
     steps = Steps(turns, seen, across, scaler, lambda turn, step: made[0]._see(turn, step))
     made.append(Watch(layers, turns, steps, across, notify))

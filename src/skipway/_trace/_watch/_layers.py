@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
@@ -26,12 +26,24 @@ class Layers:
         modules: by layer, without those whose parameters no module owns alone (the root).
         compiled: whether `torch.compile` was applied to the model or to a part of it.
         parts: the layers of each part that was compiled by itself.
+        in_one_piece: the layers whose outputs are never there, because a module around them
+            computes in one piece; a hook would make it run them one by one.
     """
 
     owned: tuple[Owned, ...]
     modules: dict[str, nn.Module]
     compiled: bool
     parts: tuple[tuple[str, ...], ...] = ()
+    in_one_piece: frozenset[str] = frozenset()
+
+    def apart(self) -> Layers:
+        """Return the same with the modules alone whose outputs are there."""
+        hidden = self.in_one_piece
+        return replace(
+            self,
+            modules={name: each for name, each in self.modules.items() if name not in hidden},
+            parts=tuple(tuple(n for n in part if n not in hidden) for part in self.parts),
+        )
 
     @property
     def names(self) -> list[str]:
@@ -61,7 +73,8 @@ def find_layers(model: nn.Module) -> Layers:
         elif not list(inner.children()) and not modules:
             modules[layer] = inner
     compiled |= any("_orig_mod" in name for name in own)
-    return Layers(tuple(owned), modules, compiled, tuple(_parts(own, modules)))
+    parts, hidden = tuple(_parts(own, modules)), frozenset(_in_one_piece(own, modules))
+    return Layers(tuple(owned), modules, compiled, parts, hidden)
 
 
 def _parts(own: dict[str, nn.Module], modules: dict[str, nn.Module]) -> Iterator[tuple[str, ...]]:
@@ -69,6 +82,14 @@ def _parts(own: dict[str, nn.Module], modules: dict[str, nn.Module]) -> Iterator
         if name.endswith("_orig_mod") or getattr(part, "_compiled_call_impl", None):
             inside = {id(each) for each in part.modules()}
             yield tuple(layer for layer, module in modules.items() if id(module) in inside)
+
+
+def _in_one_piece(own: dict[str, nn.Module], modules: dict[str, nn.Module]) -> Iterator[str]:
+    for name, module in own.items():
+        names = getattr(module, "in_one_piece", ())
+        inner = [own.get(f"{name}.{each}" if name else each) for each in names]
+        inside = {id(part) for each in inner if each is not None for part in each.modules()}
+        yield from (layer for layer, each in modules.items() if id(each) in inside)
 
 
 def bare(model: nn.Module) -> tuple[nn.Module, bool]:

@@ -29,6 +29,11 @@ class ChoosesPath(nn.Module):
     prepend: bool = False
     latest_path = BlockPath("", None)
 
+    @property
+    def in_one_piece(self) -> tuple[str, ...]:
+        """Names of the modules inside that a hook would make run one by one."""
+        return () if self.memory == "plain" else tuple(self._modules)
+
     def forward(self, x: Tensor) -> Tensor:
         """Return the input's features with those of every layer."""
         if not torch.compiler.is_compiling():
@@ -64,6 +69,11 @@ class DenseFeatures(nn.Sequential):
     """Modules in a row, where a dense block is computed together with what follows it."""
 
     memory: Memory = "fast"
+
+    @property
+    def in_one_piece(self) -> tuple[str, ...]:
+        """Names of the modules inside that a hook would make run one by one."""
+        return () if self.memory == "plain" else tuple(self._modules)
 
     def forward(self, x: Any) -> Any:
         """Return what the modules make of `x`, one after the other."""
