@@ -171,6 +171,17 @@ def test_gradients_of_the_input_pass_through() -> None:
     assert (path.path, path.reason) == ("plain", "a gradient is needed")
 
 
+def test_whoever_asks_for_a_weights_gradient_gets_it() -> None:
+    folded, x, _ = _folded()
+    for name, weight in folded.named_parameters():
+        if not name.endswith(("conv1.weight", "conv2.weight", "transition1.conv.weight")):
+            continue
+        weight.requires_grad_(True)
+        folded(x).square().sum().backward()
+        assert weight.grad is not None, name
+        weight.requires_grad_(False)
+
+
 def test_a_hook_inside_a_folded_block_fires() -> None:
     folded, x, expected = _folded()
     seen: list[str] = []

@@ -97,11 +97,9 @@ class FoldedBlock(nn.Sequential):
         return to_image(features, x.shape[0], tuple(x.shape[2:]))
 
     def _unusual(self, x: Tensor) -> str:
-        if reason := unusual(x, next(self.parameters())):
-            return reason
         if any(is_watched(part) for part in self.modules() if part is not self):
             return "a layer has a hook"
-        return ""
+        return unusual(x, self)
 
     def _ready_steps(self, x: Tensor) -> list[FoldedStep]:
         """Return the steps, with packed weights where they serve."""
@@ -156,21 +154,19 @@ class FoldedTransition(nn.Module):
         return to_image(product(rows, self.conv.weight), batch, halved)
 
     def _unusual(self, x: Tensor) -> bool:
-        parts: list[nn.Module] = [self.norm, self.conv]
-        return (
-            bool(unusual(x, self.conv.weight))
-            or any(map(is_watched, parts))
-            or min(x.shape[2:]) < 2
-        )
+        hooked = is_watched(self.norm) or is_watched(self.conv)
+        return hooked or bool(unusual(x, self)) or min(x.shape[2:]) < 2
 
 
-def unusual(x: Tensor, weight: Tensor) -> str:
+def unusual(x: Tensor, module: nn.Module) -> str:
     """Return why torch's own modules have to run on `x`; empty where they need not."""
     if reason := unusual_surroundings(x):
         return reason
-    if x.dtype != weight.dtype or x.device != weight.device or x.dtype not in _DTYPES:
-        return "input and weights are not both float32 or float64 on one device"
-    if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
+    own = list(module.parameters())
+    alike = all(each.dtype == x.dtype and each.device == x.device for each in own)
+    if not alike or x.dtype not in _DTYPES:
+        return "input and weights are not all float32 or all float64 on one device"
+    if torch.is_grad_enabled() and any(each.requires_grad for each in [x, *own]):
         return "a gradient is needed"
     return "" if x.numel() else "the input is empty"
 
