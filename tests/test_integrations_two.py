@@ -58,6 +58,7 @@ with skipway.watch(model, optimizer, every=1, notify=lambda _: None) as watch:
             optimizer.zero_grad()
     keep(watch)
 accelerator.end_training()
+os._exit(0)  # gloo's threads may abort a process that ends, long after all is done
 """
 
 LIGHTNING = """
@@ -132,6 +133,8 @@ trainer = InOrder(model, arguments, train_dataset=data, optimizers=(optimizer, N
 callback = WatchLayers(every=1, save="layers.html", notify=lambda _: None).attach(trainer)
 trainer.train()
 keep(callback.watch, "net.")
+torch.distributed.barrier()
+os._exit(0)  # as with Accelerate
 """
 
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
