@@ -176,6 +176,21 @@ def test_packed_weights_follow_what_is_loaded_and_do_not_travel() -> None:
     assert seen == ["stem"]
 
 
+@torch.no_grad()
+def test_packed_weights_notice_memory_that_comes_back_with_other_weights() -> None:
+    x = torch.randn(1, 3, 16, 16)
+    for build in (lambda: models.cifar_resnet(8), lambda: models.cifar_densenet(10, 4)):
+        folded = models.fold(_trained(build()).float())
+        for _ in range(3):
+            folded(x)
+        for factor in (0.5, 4.0):  # at the second an allocator has the first memory free again
+            for weight in folded.parameters():
+                weight.data = weight.data * factor
+        wanted = copy.deepcopy(folded).double()(x.double())
+        close = {"rtol": 0.0, "atol": 1e-5 * float(wanted.abs().max())}
+        torch.testing.assert_close(folded(x).double(), wanted, **close)
+
+
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 @torch.no_grad()
 def test_unpacked_a_folded_network_is_scripted() -> None:

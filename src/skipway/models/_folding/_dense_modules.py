@@ -62,7 +62,8 @@ class FoldedLayer(nn.Sequential):
         expansion, bias = None, None
         if "conv1" in own:
             expansion, bias = own["conv1"].weight.flatten(1), own["conv1"].bias
-        return FoldedStep(read, write, scale, shift, expansion, bias, last.weight, last.padding)
+        weight = last.weight.detach()
+        return FoldedStep(read, write, scale, shift, expansion, bias, weight, last.padding)
 
 
 class FoldedBlock(nn.Sequential):

@@ -86,7 +86,11 @@ def may_pack(x: Tensor, weights: Iterable[Tensor]) -> bool:
 
 
 def kind_of(x: Tensor, weights: Iterable[Tensor]) -> Any:
-    """Return what has to be the same for packed weights to serve again."""
+    """Return what has to be the same for packed weights to serve again.
+
+    Whoever keeps packed weights keeps the memory that they were made from too: an address that is
+    free could come back with other weights.
+    """
     versions = [(each.data_ptr(), each._version) for each in weights]
     return x.shape, torch.get_num_threads(), versions
 
@@ -139,19 +143,18 @@ def convolve(
 class PackedConv2d(nn.Conv2d):
     """A convolution of a folded network; its weight is packed where that serves."""
 
-    kept: Twice[Tensor]
+    kept: Twice[tuple[Tensor, Tensor]]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the same as `nn.Conv2d`."""
         if torch.compiler.is_compiling() or not self._may_pack(x):
             return super().forward(x)
         options: Any = (self.padding, self.stride, self.dilation, self.groups)
-        packed = self.kept.get(
-            kind_of(x, [self.weight]), lambda: pack(self.weight, x.shape, *options)
+        kept = self.kept.get(
+            kind_of(x, [self.weight]),
+            lambda: (pack(self.weight, x.shape, *options), self.weight.detach()),
         )
-        if packed is None:
-            return super().forward(x)
-        return convolve(x, packed, self.bias, *options)
+        return super().forward(x) if kept is None else convolve(x, kept[0], self.bias, *options)
 
     def _may_pack(self, x: Tensor) -> bool:
         own = [self.weight] if self.bias is None else [self.weight, self.bias]
@@ -168,10 +171,11 @@ class PackedConv2d(nn.Conv2d):
 @functools.cache
 def _works() -> bool:
     """Try the operators on numbers whose results are known exactly."""
-    expansion = torch.arange(-12.0, 12.0).view(4, 6)
-    convolution = torch.arange(-36.0, 36.0).view(2, 4, 3, 3)
-    rows = torch.arange(-45.0, 45.0).view(15, 6)
-    bias = torch.arange(4.0)
+    numbers = functools.partial(torch.arange, dtype=torch.float32, device="cpu")
+    expansion = numbers(-12, 12).view(4, 6)
+    convolution = numbers(-36, 36).view(2, 4, 3, 3)
+    rows = numbers(-45, 45).view(15, 6)
+    bias = numbers(4)
     try:
         image = rows.view(1, 3, 5, 6).permute(0, 3, 1, 2)
         packed = pack_layer(expansion, convolution, (1, 1), image)
