@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -627,6 +628,82 @@ def test_amp_is_unscaled_and_skipped_steps_are_left_out(fused: bool, unscaled: b
             wanted = norm(h.grad) * norm(h) / loss.item()
             assert found["elasticity/0"] == pytest.approx(wanted, rel=1e-5)
     assert seen.diagnosis().cause != "non-finite"
+
+
+@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize("fused", [False, True], ids=["not fused", "fused"])
+def test_a_step_that_the_scaler_leaves_out_is_none(fused: bool, every: int) -> None:
+    model, (x, y) = net(), batch()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01, fused=fused)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
+    taken = 0
+    with skipway.watch(model, optimizer, every=every, outputs=1, scaler=scaler) as seen:
+        for turn in range(14):
+            optimizer.zero_grad()
+            scaler.scale(seen.loss(F.cross_entropy(model(x), y))).backward()
+            before = model[0].weight.detach().clone()
+            if turn in (0, 4, 5, 6, 9):
+                model[0].weight.grad[0, 0] = math.inf
+            scaler.step(optimizer)
+            scaler.update()
+            moved = not torch.equal(model[0].weight, before)
+            taken += moved
+            # Adam counts its own steps.
+            state = optimizer.state[model[0].weight]
+            assert seen.step == taken == (int(state["step"]) if taken else 0)
+            if taken and seen.fresh and moved:
+                # What is said is of the step that was just taken.
+                wanted = norm(model[0].weight - before) / norm(before)
+                assert seen.scalars()["update/0"] == pytest.approx(wanted, rel=1e-6)
+    assert taken == 9
+    steps = seen.diagnosis().watching.steps
+    assert all(a < b for a, b in pairwise(steps))
+    assert steps[0] == 1
+    assert steps[-1] <= taken
+
+
+class Noisy(torch.optim.Adam):
+    """A step of one's own around that of the base, as people write it."""
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad.mul_(2.0)
+        return super().step(closure)
+
+
+def test_a_step_within_a_step_counts_once() -> None:
+    torch.optim.Adam(net().parameters())  # from here on PyTorch has hooks around the base's step
+    model, (x, y) = net(), batch()
+    optimizer = Noisy(model.parameters(), lr=0.01)
+    with skipway.watch(model, optimizer, every=1) as seen:
+        for turn in range(6):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            if turn == 2:
+                with pytest.raises(AttributeError):
+                    optimizer.step()  # no gradient yet: it raises, and the next one is whole
+            seen.loss(loss).backward()
+            slow = Slow(model)
+            optimizer.step()
+            agree(seen.scalars(), slow, "0", loss.item())
+    assert seen.step == 6
+    assert seen.diagnosis().watching.steps == (1, 2, 3, 4, 5, 6)
+
+
+@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.Adadelta, torch.optim.Adam])
+def test_only_an_optimizer_with_an_epsilon_beside_a_second_moment_has_a_share(kind) -> None:
+    model, (x, y) = net(), batch()
+    optimizer = kind(model.parameters(), lr=0.01)
+    with skipway.watch(model, optimizer, every=1) as seen:
+        for _ in range(3):
+            optimizer.zero_grad()
+            seen.loss(F.cross_entropy(model(x), y)).backward()
+            optimizer.step()
+    shares = {name for name in seen.scalars() if name.startswith("epsilon/")}
+    rows = seen.diagnosis().watching.epsilon
+    assert bool(shares) == (kind is torch.optim.Adam)
+    assert any(value is not None for row in rows for value in row) == bool(shares)
 
 
 @pytest.mark.parametrize("scale", [2.0, 2.0**16])

@@ -73,7 +73,7 @@ class Watch:
     @property
     def fresh(self) -> bool:
         """Whether the step that was taken last was looked at."""
-        return self._last > 0 and self._last == self.step
+        return 0 < self._last == max(turn.attempts for turn in self._turns)
 
     def loss(self, loss: Tensor) -> Tensor:
         """Hand in the loss that `backward()` is called on, before it is; returns it.
@@ -169,7 +169,7 @@ class Watch:
         return len(self._layers.modules) - (0 if outputs is None else len(outputs.modules))
 
     def _see(self, turn: Turn, step: Step) -> None:
-        self._last = turn.count
+        self._last = turn.attempts
         if turn.places is not self._held.get(id(turn)):
             self._held[id(turn)] = turn.places
             self._history.hold(turn.places)

@@ -156,7 +156,7 @@ class Batch:
         Args:
             scale: that the gradients still carry (of AMP).
             counts: whether weights are counted; 0 in the sums otherwise.
-            moments: of Adam, where its epsilon is to be judged; 0 in the sums otherwise.
+            moments: of Adam, where its epsilon is to be judged; NaN in the sums otherwise.
         """
         found = self._sums.after(self._subtract, self._now, counts)
         if scale != 1.0:
@@ -166,6 +166,8 @@ class Batch:
             # The weights are done with; the moments take their place.
             torch._foreach_copy_(self.weights, moments.tensors)
             found[6] = self._sums.below(moments.limits)
+        elif counts:
+            found[6] = np.nan
         if self.absent:
             found[1, self.absent] = ABSENT
         return found

@@ -108,6 +108,10 @@ class Outputs:
         self._numbers = [each for each in self._numbers if each[0] not in names]
         return _resolved(found, scale)
 
+    def forget(self, names: Container[str]) -> None:
+        """Forget what passed through these layers: the step was left out."""
+        self._numbers = [each for each in self._numbers if each[0] not in names]
+
     def end(self) -> None:
         """Stop looking."""
         self.looking = False

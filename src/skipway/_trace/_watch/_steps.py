@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -55,6 +56,8 @@ class Steps:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        for turn in self.turns:
+            turn.let_go()
         if self.outputs is not None:
             self.outputs.remove()
 
@@ -76,7 +79,7 @@ class Steps:
 
     def _pre(self, turn: Turn) -> Callable[[Optimizer, Any, Any], Any]:
         def before(optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
-            if not turn.watched:
+            if turn.enter(sys._getframe(1)) or not turn.watched:
                 return None
             turn.refresh()
             closure = args[1] if len(args) > 1 else kwargs.get("closure")
@@ -126,21 +129,28 @@ class Steps:
 
     def _post(self, turn: Turn) -> Callable[[Optimizer, Any, Any], None]:
         def after(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+            if turn.leave():
+                return
+            infinite = getattr(optimizer, "found_inf", None)  # of a GradScaler, for this step
             if turn.watched:
-                self._look(turn)
+                self._look(turn, infinite)
                 self._prepare()
             else:
-                turn.done()
+                turn.pass_by(infinite)
                 if turn.watched:
                     self._prepare()
 
         return after
 
-    def _look(self, turn: Turn) -> None:
+    def _look(self, turn: Turn, infinite: Tensor | None) -> None:
         taken = self._taken.pop(id(turn), None)
-        infinite = getattr(turn.optimizer, "found_inf", None)
-        if taken is None or (infinite is not None and float(infinite)):
-            turn.done(looked=False)  # GradScaler left the step out, from within the optimizer
+        if taken is None:
+            turn.pass_by(infinite)
+            return
+        if infinite is not None and float(infinite):
+            turn.leave_out()
+            if self.outputs is not None:
+                self.outputs.forget(turn.layers)
             return
         step = self._step(turn, *taken)
         turn.done()

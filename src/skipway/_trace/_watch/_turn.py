@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,10 @@ class Turn:
     ) -> None:
         self.optimizer = optimizer
         self.every, self.outputs = every, outputs
-        self.count = self.looks = 0
+        self.attempts = self.looks = 0
+        self._left_out: Tensor | int = 0
+        self._frame: FrameType | None = None
+        self._inside = 0
         self.watched = True
         self.handed: list[Handed] = []
         self.closing = False
@@ -136,6 +140,11 @@ class Turn:
         return Batch(places, tensors, own, shared=arena is not None)
 
     @property
+    def count(self) -> int:
+        """How many steps were taken; those that GradScaler left out are none."""
+        return self.attempts - int(self._left_out)
+
+    @property
     def deep(self) -> bool:
         """Whether the next look is a deep one, at the outputs and at every single weight."""
         early, often = self.looks < _EARLY, self.outputs or 10
@@ -157,15 +166,65 @@ class Turn:
         lists = [group["params"] for group in self.optimizer.param_groups]
         return [(id(each), len(each)) for each in lists]
 
-    def done(self, *, looked: bool = True) -> None:
+    def done(self) -> None:
         """Count the step that was taken."""
         if self.watched:
-            self.looks += looked
-            self.handed.clear()
-            self._seen = None
-            self.closing = False
-        self.count += 1
-        self.watched = (self.count + 1) % self.every == 0
+            self.looks += 1
+            self._forget()
+        self.attempts += 1
+        self.watched = (self.attempts + 1) % self.every == 0
+
+    def leave_out(self) -> None:
+        """Count a step that was not taken: the next one is looked at in its place."""
+        self._forget()
+        self.attempts += 1
+        self._left_out = self._left_out + 1
+
+    def pass_by(self, infinite: Tensor | None) -> None:
+        """Count a step that is not looked at.
+
+        Args:
+            infinite: more than 0 where GradScaler had the optimizer leave it out. It stays on its
+                device: the host need not wait for it.
+        """
+        if infinite is not None:
+            self._left_out = self._left_out + (infinite.detach() > 0).to(torch.int64).sum()
+        self.done()
+
+    def enter(self, frame: FrameType) -> bool:
+        """Tell whether this step is a part of one: a subclass's step calls that of its base.
+
+        PyTorch calls the hooks around both. A step that raised never left, so what counts is
+        whether the outer one still runs.
+
+        Args:
+            frame: of what calls the hooks.
+        """
+        outer: FrameType | None = frame if self._frame is not None else None
+        while outer is not None and outer is not self._frame:
+            outer = outer.f_back
+        if outer is not None:
+            self._inside += 1
+            return True
+        self._frame, self._inside = frame, 0
+        return False
+
+    def leave(self) -> bool:
+        """Tell whether the step that ends is a part of one, as `enter` did."""
+        if self._inside:
+            self._inside -= 1
+            return True
+        self._frame = None
+        return False
+
+    def let_go(self) -> None:
+        """Keep no frame of a step that raised: everything that its loop holds hangs on it."""
+        self._frame = None
+
+    def _forget(self) -> None:
+        self.handed.clear()
+        self._seen = None
+        self.closing = False
 
     def hand(self, loss: Tensor, outputs: Outputs | None) -> None:
         """Take the loss of (a part of) the step to come."""
