@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch import nn
 
 import zoo
+from mortal.sitecustomize import end_with
 from skipway import models, rewire
 
 
@@ -26,6 +27,7 @@ def network(memory: Any) -> nn.Module:
 
 
 def train(rank: int, memory: str, folder: str) -> None:
+    end_with(os.getppid())
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     try:
         torch.set_num_threads(1)
@@ -54,6 +56,7 @@ def flat_gradients(net: nn.Module, rank: int) -> list[torch.Tensor]:
 
 
 def train_rewired(rank: int, kind: str, how: str, folder: str) -> None:
+    end_with(os.getppid())
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     try:
         torch.set_num_threads(1)

@@ -26,6 +26,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from launched import mortal
+
 FENCE = re.compile(
     r"^(?:<!-- (?P<note>[^\n]*?) -->\n)?"
     r"(?P<ticks>```+)(?P<info>[^\n`]*)\n(?P<text>.*?)^(?P=ticks) *$",
@@ -126,7 +128,7 @@ def run(text: str, folder: Path, warnings: str = "error") -> dict[int, str]:
         (tools / name).write_text(f"#!/bin/sh\n{text}\n")
         (tools / name).chmod(0o755)
     environment = {
-        **os.environ,
+        **mortal(),
         "COLUMNS": "100",
         "OMP_NUM_THREADS": "1",
         "PATH": os.pathsep.join([str(tools), str(Path(sys.executable).parent), os.environ["PATH"]]),

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from launched import mortal
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SAYS = {
     "gradient_against_depth.py": "50      ",
@@ -32,7 +34,7 @@ def test_it_runs_and_draws(name: str, tmp_path: Path) -> None:
 def test_a_training_of_two_processes_is_compared() -> None:
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / "compare_ddp.py"), "2"], capture_output=True, text=True,
-        timeout=280, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        timeout=280, env={**mortal(), "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "Residual" in done.stdout

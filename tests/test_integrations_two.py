@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from launched import mortal
 from test_integrations import by_hand
 
 if not torch.distributed.is_available():
@@ -159,7 +159,7 @@ def test_two_processes_see_the_batch_of_one(way: str, tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     done = subprocess.run(
         [sys.executable, *launcher, "train.py"], cwd=tmp_path, capture_output=True, text=True,
-        timeout=280, env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HOME": str(tmp_path / "home"),
+        timeout=280, env={**mortal(), "OMP_NUM_THREADS": "1", "HF_HOME": str(tmp_path / "home"),
                           "CUDA_VISIBLE_DEVICES": ""},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
+from launched import mortal
 from watch_ranks import STEPS, network, train
 from watched import batch
 
@@ -22,10 +22,9 @@ if not dist.is_available():
 
 def two_processes(how: str, folder: Path) -> list[dict[str, Any]]:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    paths = [str(HERE), str(HERE.parent / "src"), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(
         [*command, str(HERE / "watch_ranks.py"), how, str(folder)],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)},
+        env={**mortal([HERE, HERE.parent / "src"]), "OMP_NUM_THREADS": "1"},
         capture_output=True, text=True, timeout=250,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
