@@ -38,9 +38,10 @@ PAGE = ROOT / "docs" / "versions.md"
 
 # What touches every package's work and needs no other framework, browser or cluster.
 PART = (
-    "diagnose_batches", "imports", "models_densenet", "models_unet", "nn", "nn_formulas",
-    "nn_options", "nn_reversible", "reconnect_random", "results", "rewire", "rewire_source",
-    "rewire_traps", "saved", "security", "trace", "watch", "what_if",
+    "diagnose_batches", "imports", "models_densenet", "models_fold", "models_fold_dense",
+    "models_unet", "nn", "nn_formulas", "nn_options", "nn_reversible", "reconnect_random",
+    "results", "rewire", "rewire_source", "rewire_traps", "saved", "security", "trace", "watch",
+    "what_if",
 )  # fmt: skip
 TESTERS = ("hypothesis>=6.100", "packaging>=24.2", "pytest>=8", "pytest-timeout>=2.3")
 NEWEST = "newest"
