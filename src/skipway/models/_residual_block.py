@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .._errors import SkipError
 from ..nn import Add, Merge, Shortcut, StochasticDepth
+from ._one_piece import OnePiece
 from ._paths import ASKED_FOR, BlockPath
 from ._recompute import why_plain
 
@@ -18,7 +19,7 @@ Option = Literal["A", "B"]
 Pairs = tuple[tuple[str, str], ...]
 
 
-class ResidualBlock(nn.Module, abc.ABC):
+class ResidualBlock(OnePiece, abc.ABC):
     """A branch, what lies on the skip across it, and their sum.
 
     Attributes:
@@ -54,11 +55,6 @@ class ResidualBlock(nn.Module, abc.ABC):
     @abc.abstractmethod
     def branch_end(self) -> nn.Module:
         """Return the layer whose weight of zero makes the branch zero."""
-
-    @property
-    def in_one_piece(self) -> tuple[str, ...]:
-        """Names of the modules inside that a hook would make run one by one."""
-        return () if self.memory == "plain" else tuple(self._modules)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the block's output."""

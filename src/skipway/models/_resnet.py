@@ -138,7 +138,7 @@ class ResNet(nn.Module):
 
     @property
     def in_one_piece(self) -> tuple[str, ...]:
-        """Names of the modules inside that a hook would make run one by one."""
+        """Those of the stem: each block answers for itself, as `OnePiece`."""
         return () if self._memory == "plain" else _STEM
 
     def _stem(self, x: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .._one_piece import OnePiece
 from .._ordinary import is_watched
 from .._paths import ASKED_FOR, BlockPath
 from ._folded import infer
@@ -16,7 +17,7 @@ from ._stem import read_stem, run_stem
 from ._training import train
 
 
-class ChoosesPath(nn.Module):
+class ChoosesPath(OnePiece):
     """A dense block that is computed without concatenations where that gives the same numbers.
 
     Attributes:
@@ -28,11 +29,6 @@ class ChoosesPath(nn.Module):
     memory: Memory = "fast"
     prepend: bool = False
     latest_path = BlockPath("", None)
-
-    @property
-    def in_one_piece(self) -> tuple[str, ...]:
-        """Names of the modules inside that a hook would make run one by one."""
-        return () if self.memory == "plain" else tuple(self._modules)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the input's features with those of every layer."""
@@ -65,15 +61,10 @@ def attempt(block: ChoosesPath, tail: Tail | None, x: Tensor) -> Tensor | None:
     return train(plan, x, lean=block.memory == "lean")
 
 
-class DenseFeatures(nn.Sequential):
+class DenseFeatures(OnePiece, nn.Sequential):
     """Modules in a row, where a dense block is computed together with what follows it."""
 
     memory: Memory = "fast"
-
-    @property
-    def in_one_piece(self) -> tuple[str, ...]:
-        """Names of the modules inside that a hook would make run one by one."""
-        return () if self.memory == "plain" else tuple(self._modules)
 
     def forward(self, x: Any) -> Any:
         """Return what the modules make of `x`, one after the other."""
