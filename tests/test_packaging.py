@@ -114,8 +114,9 @@ def test_the_source_archive_can_be_built_and_tested(built: Path) -> None:
     with tarfile.open(archive) as tar:
         found = {name.partition("/")[2] for name in tar.getnames()}
     assert {"pyproject.toml", "LICENSE", "README.md", "tests/zoo.py", "src/skipway/cli.py"} <= found
-    assert not [name for name in found if "__pycache__" in name or (name.startswith((".venv", "."))
-                and name != ".gitignore")]  # fmt: skip
+    assert not [name for name in found if "__pycache__" in name]
+    hidden = {name for name in found if name.startswith(".")}
+    assert hidden - {".ci"} == {".gitignore", ".ci/run"}
 
 
 def contents(wheel: Path) -> dict[str, bytes]:
