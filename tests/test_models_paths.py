@@ -50,6 +50,15 @@ def _circular(net: models.DenseNet) -> None:
     convolution.padding_mode, convolution._reversed_padding_repeated_twice = "circular", [1] * 4
 
 
+class Own(nn.Parameter):
+    """A weight that may give any operation another meaning."""
+
+
+def _own_weight(net: models.DenseNet) -> None:
+    convolution = layer(net).conv1
+    convolution.weight = Own(convolution.weight.data)
+
+
 CHANGES: dict[str, tuple[Change, str]] = {
     "hook": (lambda n: layer(n).conv1.register_forward_hook(lambda *_: None), "has a hook"),
     "hook before": (
@@ -85,6 +94,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
         "no norm, ReLU and convolution",
     ),
     "dropout": (lambda n: setattr(layer(n), "drop_rate", 1e-300), "dropout is on"),
+    "another kind of weight": (_own_weight, "the block has a Own"),
 }
 
 

@@ -1,12 +1,22 @@
 """Is a call an ordinary one, in which modules need not run one by one?
 
 Faster ways to the same numbers bypass the modules. Whoever watches modules or operations, records
-them or changes what they mean would not notice, so then the modules run. Every question here
-answers with the reason in words, or with nothing where all is as usual.
+them or changes what they mean would not notice, so then the modules run. The questions are the
+same for every way, and are asked here: of the input, the weights, the norms, the modules. Those
+called `unusual_` answer with the reason in words, or with nothing where all is as usual.
+
+Where the ways differ is the gradient, beside the shapes that each can do:
+
+```
+_dense/_plan, _dense/_stem   in training mode needed or not; in eval mode none
+_folding                     none
+_recompute                   one is recorded: without it there is nothing to keep less for
+```
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -16,8 +26,36 @@ from torch.nn.modules import module as torch_module
 from torch.overrides import _get_current_function_mode_stack
 from torch.utils._device import DeviceContext
 
+_DTYPES = (torch.float32, torch.float64)
 
-def unusual_surroundings(x: Tensor) -> str:
+
+def unusual_input(x: Tensor) -> str:
+    """Return what is unusual about `x` itself, or about where and when it is computed with."""
+    if reason := _surroundings(x):
+        return reason
+    if x.dtype not in _DTYPES:
+        return f"the input is {str(x.dtype).removeprefix('torch.')}"
+    return "" if x.numel() else "the input is empty"
+
+
+def unusual_weights(x: Tensor, weights: Iterable[Tensor]) -> str:
+    """Return what is unusual about whatever has these parameters, to compute with `x`."""
+    for weight in weights:
+        if type(weight) not in (Tensor, nn.Parameter):
+            return f"has a {type(weight).__name__}"
+        if weight.dtype != x.dtype or weight.device != x.device:
+            return "differs from the input in dtype or device"
+    return ""
+
+
+def needs_gradient(x: Tensor, weights: Iterable[Tensor]) -> bool:
+    """Will a backward through this call be asked for a gradient?"""
+    return torch.is_grad_enabled() and (
+        x.requires_grad or any(weight.requires_grad for weight in weights)
+    )
+
+
+def _surroundings(x: Tensor) -> str:
     """Return what looks on or has another meaning for operations on `x`."""
     if torch._C._is_tracing():
         return "torch.jit is tracing"
@@ -55,6 +93,14 @@ def is_watched(module: nn.Module) -> bool:
         or module._backward_hooks
         or module._backward_pre_hooks
         or "forward" in module.__dict__
+    )
+
+
+def any_watched(module: nn.Module) -> bool:
+    """Is this module watched, or one inside it?"""
+    # `modules()` would take several times as long, and this runs in every call.
+    return is_watched(module) or any(
+        child is not None and any_watched(child) for child in module._modules.values()
     )
 
 

@@ -11,10 +11,16 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 
-from .._ordinary import is_watched, unusual_norm, unusual_surroundings
+from .._ordinary import (
+    any_watched,
+    is_watched,
+    needs_gradient,
+    unusual_input,
+    unusual_norm,
+    unusual_weights,
+)
 from ._parts import CONVOLUTIONS, Layer, Tail, read_layers
 
 Memory = Literal["fast", "lean", "plain"]
@@ -74,7 +80,7 @@ def make_plan(block: nn.Module, tail: Tail | None, x: Tensor, *, prepend: bool =
         x: the block's input.
         prepend: whether a layer puts its features before what it has read, not behind.
     """
-    check_surroundings(x)
+    refuse(unusual_input(x))
     layers = read_layers(block)
     if layers is None:
         raise Refused("a layer is no norm, ReLU and convolution")
@@ -86,19 +92,19 @@ def make_plan(block: nn.Module, tail: Tail | None, x: Tensor, *, prepend: bool =
     norms += [tail.norm] if tail is not None else []
     training = _mode(norms)
     for norm in norms:
-        check_norm(norm)
+        refuse(unusual_norm(norm), "a norm")
     check_layers(layers, x.shape[1], x.dim() - 2)
     steps, given, width = _steps(layers, x.shape[1], prepend)
     eps = _shared_eps(layers, tail, training)
     _check_tail(tail, width, x)
     plan = Plan(steps, tail, x.shape[0], tuple(x.shape[2:]), given, width, eps, training, False)
-    return _with_gradient(plan, x, layers)
+    return _with_gradient(plan, x)
 
 
-def check_surroundings(x: Tensor) -> None:
-    """Raise `Refused` where more than the numbers would be missed."""
-    if reason := unusual_surroundings(x):
-        raise Refused(reason)
+def refuse(reason: str, whom: str = "") -> None:
+    """Raise `Refused` where there is a reason; `whom` is what it says it of."""
+    if reason:
+        raise Refused(f"{whom} {reason}".lstrip())
 
 
 def _check_hooks(block: nn.Module, tail: Tail | None) -> None:
@@ -107,14 +113,6 @@ def _check_hooks(block: nn.Module, tail: Tail | None) -> None:
             raise Refused(f"{_watched_name(block)} has a hook")
     if any(map(any_watched, tail.modules if tail is not None else ())):
         raise Refused("what follows the block has a hook")
-
-
-def any_watched(module: nn.Module) -> bool:
-    """Is this module watched, or one inside it?"""
-    # `modules()` would take several times as long, and this runs in every call.
-    return is_watched(module) or any(
-        child is not None and any_watched(child) for child in module._modules.values()
-    )
 
 
 def _watched_name(block: nn.Module) -> str:
@@ -126,8 +124,6 @@ def _check_input(x: Tensor, layers: tuple[Layer, ...]) -> None:
     dims = CONVOLUTIONS.index(type(layers[0].convolutions[0])) + 1
     if x.dim() != dims + 2:
         raise Refused(f"the input has {x.dim()} axes, not {dims + 2}")
-    if x.dtype not in (torch.float32, torch.float64):
-        raise Refused(f"the input is {str(x.dtype).removeprefix('torch.')}")
     if x.shape[0] * math.prod(x.shape[2:]) < 2:
         raise Refused("there is only one position, or none")
 
@@ -137,12 +133,6 @@ def _mode(norms: list[Any]) -> bool:
     if len(modes) > 1:
         raise Refused("some norms are in training mode and others are not")
     return modes.pop()
-
-
-def check_norm(norm: Any) -> None:
-    """Raise `Refused` where a norm is unusual."""
-    if reason := unusual_norm(norm):
-        raise Refused(f"a norm {reason}")
 
 
 def _steps(
@@ -214,14 +204,10 @@ def _check_tail(tail: Tail | None, width: int, x: Tensor) -> None:
             raise Refused("what follows the block cannot be computed with it")
 
 
-def _with_gradient(plan: Plan, x: Tensor, layers: tuple[Layer, ...]) -> Plan:
+def _with_gradient(plan: Plan, x: Tensor) -> Plan:
     parameters = plan.parameters()
-    for parameter in parameters:
-        if parameter.dtype != x.dtype or parameter.device != x.device:
-            raise Refused("parameters and input differ in dtype or device")
-    needs = torch.is_grad_enabled() and (
-        x.requires_grad or any(parameter.requires_grad for parameter in parameters)
-    )
+    refuse(unusual_weights(x, parameters), "the block")
+    needs = needs_gradient(x, parameters)
     if needs and not plan.training:
         raise Refused("gradients in eval mode")
     return replace(plan, needs_gradient=needs)

@@ -14,12 +14,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..._errors import SkipwayError
+from .._ordinary import (
+    any_watched,
+    needs_gradient,
+    unusual_input,
+    unusual_norm,
+    unusual_weights,
+)
 from ._backward import norm_backward, norm_sums
 from ._folded import fold
 from ._forward import unbiasing, update
 from ._matrix import mask, moments, scale_shift_relu, to_image, to_rows
 from ._parts import has_relu, is_norm
-from ._plan import Refused, any_watched, check_norm, check_surroundings
+from ._plan import Refused, refuse
 
 
 @dataclass(frozen=True)
@@ -47,17 +54,15 @@ def read_stem(modules: list[Any]) -> Stem | None:
 
 def run_stem(stem: Stem, x: Tensor) -> Tensor:
     """Return what the stem makes of `x`, or raise `Refused`."""
-    check_surroundings(x)
+    refuse(unusual_input(x))
     norm, convolution = stem.norm, stem.convolution
-    check_norm(norm)
+    refuse(unusual_norm(norm), "a norm")
     parameters = [norm.weight, norm.bias, convolution.weight]
     if any(map(any_watched, stem.modules)):
         raise Refused("the stem has a hook")
-    if x.dim() != 4 or x.dtype not in (torch.float32, torch.float64):
-        raise Refused("the input is no batch of images in float32 or float64")
-    if any(each.dtype != x.dtype or each.device != x.device for each in parameters):
-        raise Refused("parameters and input differ in dtype or device")
-    needs = torch.is_grad_enabled() and any(each.requires_grad for each in [x, *parameters])
+    if x.dim() != 4:
+        raise Refused("the input is no batch of images")
+    refuse(unusual_weights(x, parameters), "the stem")
     last = x.contiguous(memory_format=torch.channels_last)
     if norm.training:
         convolved = convolution(last)
@@ -65,7 +70,7 @@ def run_stem(stem: Stem, x: Tensor) -> Tensor:
             raise Refused("there is only one position, or none")
         out: Tensor = _Stem.apply(stem, convolved, norm.weight, norm.bias)  # type: ignore[no-untyped-call]
         return out
-    if needs:
+    if needs_gradient(x, parameters):
         raise Refused("gradients in eval mode")
     return _infer(stem, last)
 

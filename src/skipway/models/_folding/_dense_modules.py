@@ -20,7 +20,7 @@ from .._dense._matrix import Workspace, to_image, to_rows
 from .._dense._parts import Layer, Tail
 from .._dense._products import product
 from .._dense._tail import POOL, transition_rows
-from .._ordinary import is_watched, unusual_surroundings
+from .._ordinary import any_watched, needs_gradient, unusual_input, unusual_weights
 from .._paths import BlockPath
 from ._packed import Twice, kind_of, may_pack, pack_layer
 
@@ -98,9 +98,7 @@ class FoldedBlock(nn.Sequential):
         return to_image(features, x.shape[0], tuple(x.shape[2:]))
 
     def _unusual(self, x: Tensor) -> str:
-        if any(is_watched(part) for part in self.modules() if part is not self):
-            return "a layer has a hook"
-        return unusual(x, self)
+        return "a layer has a hook" if any(map(any_watched, self)) else _unusual(x, self)
 
     def _ready_steps(self, x: Tensor) -> list[FoldedStep]:
         """Return the steps, with packed weights where they serve."""
@@ -155,24 +153,18 @@ class FoldedTransition(nn.Module):
         return to_image(product(rows, self.conv.weight), batch, halved)
 
     def _unusual(self, x: Tensor) -> bool:
-        hooked = is_watched(self.norm) or is_watched(self.conv)
-        return hooked or bool(unusual(x, self)) or min(x.shape[2:]) < 2
+        hooked = any_watched(self.norm) or any_watched(self.conv)
+        return hooked or bool(_unusual(x, self)) or min(x.shape[2:]) < 2
 
 
-def unusual(x: Tensor, module: nn.Module) -> str:
+def _unusual(x: Tensor, module: nn.Module) -> str:
     """Return why torch's own modules have to run on `x`; empty where they need not."""
-    if reason := unusual_surroundings(x):
+    if reason := unusual_input(x):
         return reason
     own = list(module.parameters())
-    alike = all(each.dtype == x.dtype and each.device == x.device for each in own)
-    if not alike or x.dtype not in _DTYPES:
-        return "input and weights are not all float32 or all float64 on one device"
-    if torch.is_grad_enabled() and any(each.requires_grad for each in [x, *own]):
-        return "a gradient is needed"
-    return "" if x.numel() else "the input is empty"
-
-
-_DTYPES = (torch.float32, torch.float64)
+    if reason := unusual_weights(x, own):
+        return f"a layer {reason}"
+    return "a gradient is needed" if needs_gradient(x, own) else ""
 
 
 def _convolution(old: Any, scale: Tensor | None = None, shift: Tensor | None = None) -> Any:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .._ordinary import unusual_surroundings
+from .._ordinary import needs_gradient, unusual_input, unusual_weights
 
 Made = TypeVar("Made")
 
@@ -158,14 +158,11 @@ class PackedConv2d(nn.Conv2d):
 
     def _may_pack(self, x: Tensor) -> bool:
         own = [self.weight] if self.bias is None else [self.weight, self.bias]
-        if unusual_surroundings(x) or not may_pack(x, own):
+        if unusual_input(x) or unusual_weights(x, own) or not may_pack(x, own):
             return False
         if self.padding_mode != "zeros" or isinstance(self.padding, str):
             return False
-        if any(each.dtype != x.dtype or each.device != x.device for each in own):
-            return False
-        needs = torch.is_grad_enabled() and any(each.requires_grad for each in [x, *own])
-        return not needs and x.numel() > 0 and x.shape[1] == self.in_channels
+        return x.shape[1] == self.in_channels and not needs_gradient(x, own)
 
 
 @functools.cache

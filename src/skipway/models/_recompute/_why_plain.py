@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ...nn import Add
-from .._ordinary import is_watched, unusual_norm, unusual_surroundings
+from .._ordinary import is_watched, unusual_input, unusual_norm, unusual_weights
 
 # What stands in for which module, by the start of its name. Others run as modules in any case.
 _ROLES = {
@@ -33,8 +33,10 @@ def why_plain(x: Tensor, modules: Iterable[tuple[str, nn.Module]]) -> str:
     """
     if not torch.is_grad_enabled():
         return "no gradient is recorded"
-    if reason := _surroundings(x):
+    if reason := unusual_input(x):
         return reason
+    if x.ndim != 4:
+        return f"the input has {x.ndim} axes, not 4"
     for name, module in modules:
         role = _ROLES.get(name.rstrip("0123456789"))
         if role is not None and (reason := _module(module, role, x)):
@@ -42,24 +44,13 @@ def why_plain(x: Tensor, modules: Iterable[tuple[str, nn.Module]]) -> str:
     return ""
 
 
-def _surroundings(x: Tensor) -> str:
-    if reason := unusual_surroundings(x):
-        return reason
-    if x.ndim != 4 or x.dtype not in (torch.float32, torch.float64):
-        return f"the input is {x.ndim}-dimensional {str(x.dtype).removeprefix('torch.')}"
-    return "the input is empty" if x.numel() == 0 else ""
-
-
 def _module(module: nn.Module, role: type[nn.Module], x: Tensor) -> str:
     if type(module) is not role:
         return f"is a {type(module).__name__}"
     if is_watched(module):
         return "has a hook"
-    for parameter in module.parameters(recurse=False):
-        if type(parameter) not in (Tensor, nn.Parameter):
-            return f"has a {type(parameter).__name__}"
-        if parameter.dtype != x.dtype or parameter.device != x.device:
-            return "differs from the input in dtype or device"
+    if reason := unusual_weights(x, module.parameters(recurse=False)):
+        return reason
     if isinstance(module, nn.BatchNorm2d):
         return "is in eval mode" if not module.training else unusual_norm(module)
     if isinstance(module, nn.Conv2d) and (module.bias is not None or _padded_oddly(module)):
