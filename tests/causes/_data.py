@@ -75,3 +75,47 @@ def masks() -> tuple[Pair, Pair]:
         noise = 0.3 * torch.randn(images.shape, generator=generator)
         parts.append((images + noise, (images > 0.5).float()))
     return parts[0], parts[1]
+
+
+@lru_cache
+def rare() -> tuple[Pair, Pair]:
+    """Return sixteen numbers each, and whether they are one of the hundredth that is otherwise."""
+    generator = torch.Generator().manual_seed(13)
+    inputs = torch.randn(20000, 16, generator=generator)
+    targets = (torch.rand(20000, 1, generator=generator) < 0.01).float()
+    inputs[:, :6] += 1.5 * targets
+    return (inputs[5000:], targets[5000:]), (inputs[:5000], targets[:5000])
+
+
+@lru_cache
+def decay() -> tuple[Pair, Pair]:
+    """Return moments from 0 to 2 and what is left at each of what falls by its threefold."""
+    moments = 2 * torch.rand(1000, 1, generator=torch.Generator().manual_seed(14))
+    left = torch.exp(-3 * moments)
+    return (moments[200:], left[200:]), (moments[:200], left[:200])
+
+
+@lru_cache
+def neighbours() -> tuple[Tensor, Tensor]:
+    """Return 600 digits and a matrix that takes the mean over each one's six nearest and itself."""
+    features = digits(64)[0][0][:600]
+    nearest = torch.cdist(features, features).topk(7, largest=False).indices
+    near = torch.zeros(600, 600).scatter_(1, nearest, 1.0)
+    near = torch.maximum(near, near.T)
+    return features, near / near.sum(1, keepdim=True)
+
+
+@lru_cache
+def nodes() -> tuple[Pair, Pair]:
+    """Return the numbers of the nodes of that graph and their classes."""
+    labels, every = digits(64)[0][1][:600], torch.arange(600)
+    return (every[200:], labels[200:]), (every[:200], labels[:200])
+
+
+@lru_cache
+def missing() -> tuple[Pair, Pair]:
+    """Return digits of which a few numbers are not known."""
+    generator = torch.Generator().manual_seed(15)
+    (inputs, labels), test = digits(64)
+    unknown = torch.rand(inputs.shape, generator=generator) < 0.002
+    return (inputs.masked_fill(unknown, torch.nan), labels), test

@@ -15,6 +15,8 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,
     "gelu": F.gelu,
+    "silu": F.silu,
+    "softplus": F.softplus,
     "leaky": lambda x: F.leaky_relu(x, 0.2),
     "none": lambda x: x,
     "sqrt": lambda x: torch.sqrt(x * (x > 0)),  # its slope at zero is infinite

@@ -29,12 +29,19 @@ CAUSE = {
     "smaller start": "exploding",
     "scaled branches": "exploding",
     "inputs scaled": "exploding",
+    "targets scaled": "exploding",
     "start off the flat ends": "saturation",
+    "raw answers": "saturation",
+    "sharper answers": "saturation",
+    "loss off its flat end": "saturation",
     "biases at zero": "dead-units",
     "leaky units": "dead-units",
     "started again": "dead-units",
     "inputs centred": "collapsed-signal",
     "spread-out start": "collapsed-signal",
+    "lighter prior": "collapsed-signal",
+    "views stopped": "collapsed-signal",
+    "less dropout": "collapsed-signal",
     "larger rate": "lr-too-small",
     "even larger rate": "lr-too-small",
     "smaller epsilon": "lr-too-small",
@@ -42,6 +49,9 @@ CAUSE = {
     "smaller rate": "lr-too-large",
     "even smaller rate": "lr-too-large",
     "warm-up": "lr-too-large",
+    "usual betas": "lr-too-large",
+    "usual momentum": "lr-too-large",
+    "larger batch": "lr-too-large",
     "decay off": "weight-decay",
     "float32": "precision",
     "unfrozen": "frozen",
@@ -50,6 +60,7 @@ CAUSE = {
     "finite": "non-finite",
     "true labels": "no-signal",
     "mixed batches": "no-signal",
+    "same shapes": "no-signal",
 }
 SOLVED = 0.05
 """Below this part of the loss of a constant answer there is nothing to establish: it is solved."""
@@ -145,6 +156,20 @@ def chance(case: Case) -> float:
         return float(case.loss(constant, targets))  # type: ignore[misc]
 
 
+def _smoothed(output: Tensor, targets: Tensor) -> Tensor:
+    return F.cross_entropy(output, targets, label_smoothing=0.3)
+
+
+def _summed(output: Tensor, targets: Tensor) -> Tensor:
+    return F.cross_entropy(output, targets, reduction="sum")
+
+
+def _focal(output: Tensor, targets: Tensor) -> Tensor:
+    """Return the loss of Lin et al. 2017, which weighs what is told already by next to nothing."""
+    each = F.cross_entropy(output, targets, reduction="none")
+    return ((1 - torch.exp(-each)) ** 2 * each).mean()
+
+
 @dataclass(frozen=True)
 class Scaled:
     """A loss of a kind, times a constant."""
@@ -159,6 +184,10 @@ class Scaled:
             "classes": F.cross_entropy,
             "square": F.mse_loss,
             "binary": F.binary_cross_entropy_with_logits,
+            "smoothed": _smoothed,
+            "focal": _focal,
+            "margin": F.multi_margin_loss,
+            "summed": _summed,
         }[self.kind]
         return self.factor * loss(output, targets)
 
