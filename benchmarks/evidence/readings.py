@@ -3,7 +3,8 @@
 Every patient of tests/causes, three seeds, with the loss as it is and multiplied by 1e-6 and 1e6
 (optimizers compensated). A row of readings.csv is one diagnosis with the numbers that its rules
 look at; docs/thresholds.py draws them. Held-out patients are read at first sight and the file is
-kept; `--now` writes what is said of them since into a file of its own.
+kept; `--now` writes what is said of them since into a file of its own. Where the diagnosis answers
+with an error, the verdict is `refused` if the error is one of its own and `failed` if it is not.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from measure import machine
 
 from causes import SETS, labels, stem
 from causes._patient import Patient, rescaled, start
-from skipway import cases, diagnose
+from skipway import SkipwayError, cases, diagnose
 from skipway._diagnose import _examine
 from skipway._diagnose._facts import Facts
 from skipway._diagnose._judgement import Judgement
@@ -64,7 +65,7 @@ def main() -> None:
     if not given.names and not given.once:
         path = HERE / (stem("readings", given.set) + ("_now" if given.now else ""))
         with path.with_suffix(".csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, rows[0])
+            writer = csv.DictWriter(file, max(rows, key=len))
             writer.writeheader()
             writer.writerows(rows)
         built_in = set(cases.names())
@@ -107,12 +108,12 @@ def read(patient: Patient, seed: int, scales: dict[str, float]) -> dict[str, str
         "verdict": verdict,
         "beside": " ".join(others),
         "flips": "; ".join(flips),
-        **{key: _short(value) for key, value in _numbers(facts).items()},
+        **{key: _short(value) for key, value in (_numbers(facts) if facts else {}).items()},
         "seconds": f"{seconds:.2f}",
     }
 
 
-def _look(patient: Patient, seed: int, factor: float) -> tuple[Facts, str, list[str]]:
+def _look(patient: Patient, seed: int, factor: float) -> tuple[Facts | None, str, list[str]]:
     case = patient.case() if factor == 1 else rescaled(patient.case(), factor)
     model, optimizer = start(case, seed, patient.before)
     model.train(not patient.evaluating)
@@ -122,14 +123,18 @@ def _look(patient: Patient, seed: int, factor: float) -> tuple[Facts, str, list[
         kept.append(facts)
         return last_look(facts)
 
-    with mock.patch.object(_examine, "last_look", keeping):
-        found = diagnose(
-            model,
-            case.batch(1000 * seed + patient.before),
-            case.loss,
-            objective=case.objective,
-            optimizer=optimizer,
-        )
+    try:
+        with mock.patch.object(_examine, "last_look", keeping):
+            found = diagnose(
+                model,
+                case.batch(1000 * seed + patient.before),
+                case.loss,
+                objective=case.objective,
+                optimizer=optimizer,
+            )
+    except Exception as error:
+        print(patient.name, repr(error)[:300], flush=True)
+        return None, "refused" if isinstance(error, SkipwayError) else "failed", []
     return kept[0], found.cause, [each.cause for each in found.findings[1:]]
 
 
