@@ -25,9 +25,10 @@ def show(page: str) -> None:
     from rich.markdown import Markdown
 
     from ._console import CommandConsole
+    from ._formulas import readable
 
     console = CommandConsole()
-    console.print(Markdown(section(page)), width=min(100, console.width))
+    console.print(Markdown(readable(section(page))), width=min(100, console.width))
 
 
 def titles() -> dict[str, str]:
