@@ -90,6 +90,36 @@ def test_a_stop_gradient_on_one_of_two_calls_is_no_illness():
     assert [each.cause for each in look(Views(still=False)).findings] == ["healthy"]
 
 
+@pytest.mark.parametrize("still", [None, 0, 1])
+def test_each_of_several_calls_of_a_model_has_a_part_in_the_loss(still):
+    """A discriminator sees what is real and what is not; one of two views may be held still."""
+    torch.manual_seed(0)
+    judge = nn.Sequential(nn.Linear(64, 32), nn.LeakyReLU(0.2), nn.Linear(32, 1))
+    real, fake = BATCH[0], torch.randn_like(BATCH[0])
+
+    def objective(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        told = [model(each) for each in batch]
+        told = [each.detach() if at == still else each for at, each in enumerate(told)]
+        one, two = told
+        return F.softplus(-one).mean() + F.softplus(two).mean()
+
+    found = diagnose(judge, (real, fake), objective=objective)
+    # What autograd itself says of each call.
+    for at in (0, 1):
+        h = judge[0]((real, fake)[at])
+        h.retain_grad()
+        sign = -1 if at == 0 else 1
+        F.softplus(sign * judge[1:](h)).mean().backward()
+        wanted = 0.0 if at == still else float(h.grad.double().norm())
+        got = found.layer(f"0#{at}").output_gradient
+        assert got == pytest.approx(wanted, rel=1e-5, abs=0)
+    calls = [each for each in found.findings if each.cause == "detached"]
+    assert found.cause == "healthy"
+    assert [each.layers for each in calls] == (
+        [] if still is None else [(f"0#{still}", f"2#{still}")]
+    )
+
+
 def test_a_recurrence_that_is_followed_back_for_some_steps_says_so():
     class Steps(nn.Module):
         def __init__(self) -> None:

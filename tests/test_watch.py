@@ -423,6 +423,36 @@ def test_accumulated_micro_batches_are_one_step_on_the_whole_batch() -> None:
             assert four[name] == pytest.approx(one[name], rel=2e-5), name
 
 
+class Unused(nn.Module):
+    """A head that this loss has no use for, smaller than anything else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.second = net(), nn.Linear(1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x)
+
+
+@pytest.mark.parametrize("cut", ["unused", "frozen at first"])
+def test_micro_batches_add_up_where_the_smallest_weight_gets_no_gradient(cut: str) -> None:
+    model, (x, y) = Unused(), batch()
+    optimizer = sgd(model, 0.1)
+    if cut != "unused":
+        model.requires_grad_(False)
+    with skipway.watch(model, optimizer, every=1, outputs=1) as seen:
+        model.body.requires_grad_(True)
+        for _ in range(3):
+            wanted = F.cross_entropy(model(x), y).item()
+            optimizer.zero_grad()
+            for some, labels in zip(x.chunk(4), y.chunk(4), strict=True):
+                seen.loss(F.cross_entropy(model(some), labels) / 4).backward()
+            slow = Slow(model)
+            optimizer.step()
+            assert seen.scalars()["loss"] == pytest.approx(wanted, rel=1e-6)
+            agree(seen.scalars(), slow, "body.0", wanted)
+
+
 def test_the_loss_may_be_handed_in_after_backward() -> None:
     model, (x, y) = net(), batch()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)

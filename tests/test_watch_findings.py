@@ -169,6 +169,46 @@ def test_steps_too_small_and_too_large() -> None:
     assert diagnosis.cause == "lr-too-large"
 
 
+@pytest.mark.parametrize("fault", ["rate", "data"])
+def test_steps_that_throw_the_weights_out_of_the_numbers_are_the_cause_of_that(fault: str) -> None:
+    """Counts after Poisson: the answer is exp of what the network says, and soon infinite."""
+    model, (x, y) = net(), batch(64)
+    optimizer = torch.optim.Adam(model.parameters(), lr=10.0 if fault == "rate" else 0.01)
+    with skipway.watch(model, optimizer, every=5, notify=lambda _: None) as seen:
+        for step in range(1, 21):
+            optimizer.zero_grad()
+            inputs = x * math.nan if fault == "data" and step == 12 else x
+            loss = F.poisson_nll_loss(model(inputs).sum(1), y.float())
+            seen.loss(loss).backward()
+            optimizer.step()
+    assert not math.isfinite(loss.item())
+    found = seen.diagnosis()
+    assert found.cause == ("lr-too-large" if fault == "rate" else "non-finite")
+    assert "non-finite" in {finding.cause for finding in found.findings}
+
+
+def test_a_head_that_is_never_called_is_a_note_and_no_illness() -> None:
+    class Heads(nn.Module):
+        def __init__(self, called: bool) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.body, self.second, self.called = net(), nn.Linear(4, 2), called
+
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.no_grad():
+                beside = self.second(x).sum() if self.called else 0.0
+            return self.body(x) + 0.0 * beside
+
+    for called in (False, True):
+        model = Heads(called)
+        said, diagnosis = found(model, sgd(model, 0.1), steps=60)
+        assert diagnosis.cause == ("detached" if called else "healthy")
+        assert (said == []) == (not called)
+        assert (
+            any("`second`" in note and "never called" in note for note in diagnosis.notes) != called
+        )
+
+
 def test_a_warm_up_is_no_illness() -> None:
     model = net()
     optimizer = sgd(model, 1e-7)

@@ -150,7 +150,7 @@ def _cut_off(seen: Probe, own: Mapping[str, str], weights: Mapping[str, Weight])
 
     One with a free way to an output merely has no part in this loss: a second head beside it.
     """
-    graph, free = seen.graph, _free(seen.graph)
+    graph, free = seen.graph, _free(seen)
     found = []
     for unit in graph.units:
         weight = weights[own[unit.name]]
@@ -171,7 +171,8 @@ def _cut_calls(
 
     So does a stop-gradient on one of two views, and backpropagation through a part of time.
     """
-    free = _free(seen.graph)
+    # Where a model is called several times, the loss may hold what one of the calls returned still.
+    free = _free(seen, arrived=seen.graph.calls.get("", 1) > 1)
     return tuple(
         unit.name
         for unit in seen.graph.units
@@ -179,9 +180,17 @@ def _cut_calls(
     )
 
 
-def _free(graph: Graph) -> set[int]:
-    """Return the nodes from which a way that lets a gradient through leads to an output."""
+def _free(seen: Probe, *, arrived: bool = False) -> set[int]:
+    """Return the nodes from which a way that lets a gradient through leads to an output.
+
+    Args:
+        seen: the pass.
+        arrived: whether outputs alone count that the loss sends a gradient to.
+    """
+    graph = seen.graph
     free = set(graph.outputs) & {node.index for node in graph.nodes if node.differentiable}
+    if arrived:
+        free &= seen.gradients_at.keys()
     for node in reversed(graph.nodes):
         if node.index in free and not _is_flat(node):
             free |= {i for i in node.inputs if graph.nodes[i].differentiable}

@@ -80,7 +80,8 @@ class Graph:
     Attributes:
         nodes: every input and every call, in execution order.
         units: the weight layers, in execution order.
-        outputs: the nodes whose tensors the model returned.
+        outputs: the nodes whose tensors the model returned; where it was called several times,
+            those of the last call and those of earlier ones that no call read.
         calls: how often each module was called, by path.
         entries: the node of the tensor that each call of a module (path, which call) got first.
         exits: the node of the tensor that it returned, and its place where that was a tuple or a

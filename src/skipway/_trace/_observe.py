@@ -122,7 +122,7 @@ class _Recorder(TorchFunctionMode):
         self.model = getattr(model, "_orig_mod", model)
         self.visit = visit
         self.nodes: list[Node] = []
-        self.outputs: list[int] = []
+        self.outputs: list[list[int]] = []
         self.stack: list[tuple[str, int]] = []
         self.calls: dict[str, int] = {}
         self.entries: dict[tuple[str, int], int] = {}
@@ -194,7 +194,7 @@ class _Recorder(TorchFunctionMode):
         self.stack.pop()
         self.arguments.pop()
         if not self.stack:
-            self.outputs = [self.home[t] for t in tensors(output) if t in self.home]
+            self.outputs.append([self.home[t] for t in tensors(output) if t in self.home])
         return output if new else None
 
     def _joined(self, tensor: Tensor) -> dict[int, Tensor]:
@@ -306,12 +306,23 @@ class _Recorder(TorchFunctionMode):
             with torch._C.DisableTorchFunction():
                 self.visit(node.index, op, tensor, module, arguments)
 
+    def _returned(self) -> tuple[int, ...]:
+        """Return what the last call of the model returned, and of earlier ones what no other read.
+
+        A discriminator is called on what is real and on what is not; what a cell returns that is
+        called step by step is a part of the way to the end.
+        """
+        *earlier, last = self.outputs or [[]]
+        read = {source for node in self.nodes for source in node.inputs}
+        ends = [index for each in earlier for index in each if index not in read]
+        return tuple(dict.fromkeys([*ends, *last]))
+
     def graph(self) -> Graph:
         nodes = tuple(self.nodes)
         return Graph(
             nodes=nodes,
             units=find_units(nodes, self.model, self.calls),
-            outputs=tuple(self.outputs),
+            outputs=self._returned(),
             calls=dict(self.calls),
             entries=self.entries,
             exits=self.exits,

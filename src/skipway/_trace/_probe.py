@@ -192,6 +192,7 @@ class _Watcher:
         self.reaches = reaches(graph)
         self.kept = dict.fromkeys(self.reaches.values())
         self.wanted.update(unit.node for unit in graph.units)
+        self.wanted.update(graph.outputs)
         for many in (self.beside, self.joins):
             for sources in many.values():
                 self.wanted.update(sources)

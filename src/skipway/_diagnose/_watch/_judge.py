@@ -34,6 +34,7 @@ class Judge:
         self.history, self.narrow, self.learns, self.sizes = history, narrow, learns, sizes
         self.spells = Spells(len(history.names))
         self.order: Sequence[str] = ()
+        self.hooked: frozenset[str] = frozenset()
         kept = limit.BEGUN + 1
         self._fast_since: int | None = None
         self._progress: deque[float] = deque(maxlen=kept)
@@ -75,10 +76,15 @@ class Judge:
         reached = step.looked & (step.sums[1] != ABSENT)
         return np.asarray(np.bincount(history.layer, reached, len(history.names)) == 0)
 
+    def uncalled(self) -> Mask:
+        """Return the layers whose modules would have been seen to run and never did."""
+        out = self.hooked - set(self.order) if self.order else frozenset()
+        return np.asarray([name in out for name in self.history.names])
+
     def _counts(self, step: Step, layers: ByLayer) -> list[Spell]:
         # A layer without any gradient has nothing to count.
         looked, follow = ~np.isnan(layers.lost) & self.learns, self.spells.follow
-        found = follow("detached", step.number, looked, self._absent(step))
+        found = follow("detached", step.number, looked, self._absent(step) & ~self.uncalled())
         with_gradient = np.maximum(layers.with_gradient, 1)
         lost = self.narrow & (layers.lost >= limit.LOST * with_gradient) & (layers.step > 0)
         found += follow("rounded", step.number, looked, lost)
@@ -140,7 +146,9 @@ class Judge:
         found = one("non-finite loss", number, not math.isfinite(loss), need=1)
         share = self.history.share()
         if not first > 0 or share is None or not math.isfinite(loss):
-            return found
+            # What a step that takes more than there is leaves behind is no illness of its own.
+            shot = first > 0 and not math.isfinite(loss) and max([0.0, *self._progress][-1:]) > 1
+            return [*found, *self._overshot(number, shot, need=1)]
         self._progress.append(share)
         self._rates.append(step.rate)
         self._losses.append(loss)
@@ -152,11 +160,14 @@ class Judge:
             self._fast_since = None
         elif self._fast_since is None:
             self._fast_since = number
-        shot = one("overshooting", number, apart or (stuck and share > limit.FAST))
-        for spell in shot:
-            spell.step = min(spell.step, self._fast_since or spell.step)
-        found += shot
+        found += self._overshot(number, apart or (stuck and share > limit.FAST))
         return found + one("slow", number, self._slow(stuck))
+
+    def _overshot(self, number: int, holds: bool, need: int = limit.LASTING) -> list[Spell]:
+        found = self.spells.one("overshooting", number, holds, need)
+        for spell in found:
+            spell.step = min(spell.step, self._fast_since or spell.step)
+        return found
 
     def _slow(self, stuck: bool) -> bool:
         begun = limit.BEGUN

@@ -19,7 +19,7 @@ from ..._trace._watch._outputs import Outputs
 from ..._trace._watch._steps import Steps
 from ..._trace._watch._turn import Step, Turn
 from .._check import check_model, check_optimizer
-from .._words import plural
+from .._words import listed, plural
 from ._diagnosis import Setting, diagnosis
 from ._history import History
 from ._judge import Judge
@@ -59,6 +59,8 @@ class Watch:
         sizes = [math.inf if self._sparse(name) else self._size(name) for name in names]
         learns = np.asarray(self._learns)
         self._judge = Judge(self._history, np.asarray(narrow), learns, np.asarray(sizes, float))
+        if steps.outputs is not None:
+            self._judge.hooked = frozenset(steps.outputs.modules)
         self._last = 0
         self._held: dict[int, list[int]] = {}
 
@@ -159,6 +161,11 @@ class Watch:
                 "since a block computes in one piece. With outputs=10 it computes layer by layer "
                 "at every tenth look, and a last digit may differ."
             )
+        out = [
+            n for n, gone in zip(self._history.names, self._judge.uncalled(), strict=True) if gone
+        ]
+        if out:
+            found.append(f"{listed(out)} never ran: no step has any use for what is in there.")
         still = sum(not learns for learns in self._learns)
         if still:
             found.append(f"{still} of {len(self._learns)} layers are frozen or in no optimizer.")

@@ -103,6 +103,7 @@ class Turn:
         self.places = [self._places[id(each)] for each in known]
         self.layers = {self._layers[self._places[id(each)]] for each in known}
         learning = [each for each in known if each.requires_grad]
+        self._known = known
         self._probe = min(learning, key=lambda each: each.numel(), default=None)
         kinds: dict[Any, tuple[list[Tensor], list[Tensor]]] = {}
         for each in known:
@@ -228,7 +229,7 @@ class Turn:
 
     def hand(self, loss: Tensor, outputs: Outputs | None) -> None:
         """Take the loss of (a part of) the step to come."""
-        grad = None if self._probe is None else self._probe.grad
+        grad = self._probe_gradient()
         fresh = self._seen is not None and grad is not self._seen
         if grad is None or fresh:
             # What was handed in before belongs to a step that GradScaler left out.
@@ -241,6 +242,13 @@ class Turn:
         if loss.grad_fn is not None:
             loss.grad_fn.register_prehook(handed.slope.extend)
         self.handed.append(handed)
+
+    def _probe_gradient(self) -> Tensor | None:
+        """Return the gradient of some parameter, which tells one step from the next."""
+        if self.handed and (self._probe is None or self._probe.grad is None):
+            # Not every parameter gets one: a part may be detached, frozen, or have no part in this.
+            self._probe = next((p for p in self._known if p.grad is not None), self._probe)
+        return None if self._probe is None else self._probe.grad
 
     def loss(self, scale: float) -> float | None:
         """Return the loss whose gradient this step takes."""
