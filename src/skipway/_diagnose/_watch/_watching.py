@@ -60,7 +60,7 @@ class Watch:
         learns = np.asarray(self._learns)
         self._judge = Judge(self._history, np.asarray(narrow), learns, np.asarray(sizes, float))
         if steps.outputs is not None:
-            self._judge.hooked = frozenset(steps.outputs.modules)
+            self._judge.hooked = steps.outputs.hooked
         self._last = 0
         self._held: dict[int, list[int]] = {}
 
@@ -161,15 +161,20 @@ class Watch:
                 "since a block computes in one piece. With outputs=10 it computes layer by layer "
                 "at every tenth look, and a last digit may differ."
             )
-        out = [
-            n for n, gone in zip(self._history.names, self._judge.uncalled(), strict=True) if gone
-        ]
-        if out:
-            found.append(f"{listed(out)} never ran: no step has any use for what is in there.")
+        if unused := self._unused():
+            found.append(
+                f"{listed(unused)}: never called and without a gradient, so no step has a use for "
+                "what is in there."
+            )
         still = sum(not learns for learns in self._learns)
         if still:
             found.append(f"{still} of {len(self._learns)} layers are frozen or in no optimizer.")
         return found
+
+    def _unused(self) -> list[str]:
+        history = self._history
+        out = self._judge.uncalled() & np.isnan(history.now().gradient)
+        return [name for name, gone in zip(history.names, out, strict=True) if gone]
 
     def _hidden(self) -> int:
         outputs = self._steps.outputs

@@ -82,6 +82,12 @@ class Outputs:
         self.looking = True
 
     @property
+    def hooked(self) -> frozenset[str]:
+        """The layers that would be seen to run; scripted ones take no hooks."""
+        own = self.modules.items()
+        return frozenset(n for n, each in own if not isinstance(each, torch.jit.ScriptModule))
+
+    @property
     def placed(self) -> bool:
         """Whether hooks are in the model, apart from those that last."""
         return bool(self._handles) and not self.lasting
