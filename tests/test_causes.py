@@ -162,7 +162,7 @@ def test_the_scale_of_the_loss_changes_no_verdict(name):
 def test_decay_is_weighed_against_the_gradient_where_the_step_hides_it(make, share):
     layer = torch.nn.Linear(6, 3, bias=False)
     gradient = torch.randn(3, 6)
-    moves, _ = take_step(layer, make(layer.parameters()), {"weight": gradient})
+    moves = take_step(layer, make(layer.parameters()), {"weight": gradient}).moves
     decay, plain = share(layer.weight.detach().double(), gradient.double())
     assert moves["weight"].decay == pytest.approx(decay.norm().item(), rel=1e-4)
     assert moves["weight"].plain == pytest.approx(plain.norm().item(), rel=1e-4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 from causes import _data as data
 from skipway import Diagnosis, diagnose
 from skipway._diagnose._dependence import dependence
+from skipway._diagnose._step import take_step
 from skipway._errors import OptimizerError
 from skipway._trace._travelled import TRAVELLED, travelled
 
@@ -194,6 +196,43 @@ def test_what_a_step_did_is_that_of_float64(kind, size):
     alone = dict(zip(TRAVELLED, travelled(old, new, None).tolist(), strict=True))
     assert (alone["gradient"], alone["with_gradient"], alone["moved"]) == (0, 0, 0)
     assert alone["step"] == found["step"]
+
+
+OPTIMIZERS = {
+    **{name: {"lr": 0.1} for name in ("Adadelta", "Adagrad", "Adamax", "NAdam", "RAdam", "ASGD")},
+    "Adam": {"weight_decay": 0.1, "amsgrad": True},
+    "AdamW": {"maximize": True},
+    "RMSprop": {"weight_decay": 0.1, "momentum": 0.9, "centered": True},
+    "Rprop": {},
+    "SGD": {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1},
+    "SGD nesterov": {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1},
+    "SGD maximize": {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1, "maximize": True},
+}
+
+
+@pytest.mark.parametrize("foreach", [False, True])
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_step_on_a_copy_leaves_gradients_and_weights_as_they_are(name, begun, foreach):
+    torch.manual_seed(0)
+    layer = nn.Linear(8, 4)
+    kind = getattr(torch.optim, name.partition(" ")[0])
+    optimizer = kind(layer.parameters(), foreach=foreach, **OPTIMIZERS[name])
+    if begun:
+        layer(torch.randn(3, 8)).sum().backward()
+        optimizer.step()
+    gradients = {n: torch.randn_like(p) for n, p in layer.named_parameters()}
+    kept = {n: g.clone() for n, g in gradients.items()}
+    weights = {n: p.detach().clone() for n, p in layer.named_parameters()}
+    real = copy.deepcopy((layer, optimizer))
+    taken = take_step(layer, optimizer, gradients)
+    assert all(torch.equal(gradients[n], kept[n]) for n in kept)
+    assert all(torch.equal(p, weights[n]) for n, p in layer.named_parameters())
+    for n, parameter in real[0].named_parameters():
+        parameter.grad = kept[n]
+    real[1].step()  # the very optimizer, on a copy of its own
+    for n, parameter in real[0].named_parameters():
+        assert torch.equal(taken.after[n], parameter), n
 
 
 class Rotated(nn.Module):

@@ -32,7 +32,7 @@ def try_further(task: Task, facts: Facts) -> Facts:
         return facts
     facts = _with_dependence(task, facts)
     if task.steps is None and step.planned <= limit.FAST and step.steady > limit.DOUBTFUL:
-        facts = replace(facts, falls=_falls(task, optimizer, facts, step))
+        facts = replace(facts, falls=_falls(task, facts, step))
     doubts = doubts_of(facts)
     steps = (STEPS if doubts else 0) if task.steps is None else task.steps
     if steps < 1:
@@ -58,12 +58,10 @@ def try_further(task: Task, facts: Facts) -> Facts:
     return replace(facts, tried=tried)
 
 
-def _falls(task: Task, optimizer: Optimizer, facts: Facts, step: Stepped) -> bool:
+def _falls(task: Task, facts: Facts, step: Stepped) -> bool:
     """Tell, for one forward pass, whether the loss falls as far as momentum will carry it."""
     try:
-        after = loss_after(
-            task.model, optimizer, task.evaluate, task.gradients, max(1.0, step.growing)
-        )
+        after = loss_after(task.model, task.evaluate, task.after, max(1.0, step.growing))
     except Exception:
         return False  # a model that cannot be copied; the doubt stays
     # A step to the bottom of a parabola brings half of what it promises to first order.

@@ -26,6 +26,9 @@ _RESCALING = (
 )
 
 
+_READING = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
+
+
 @dataclass(frozen=True)
 class Move:
     """What the step did to one parameter.
@@ -60,15 +63,28 @@ class Move:
     meant: float
 
 
+@dataclass(frozen=True)
+class Taken:
+    """One real step, taken on a copy.
+
+    Attributes:
+        moves: what it did, by name of the parameter.
+        epsilon: the share of weights whose step Adam's epsilon sets; `None` for other optimizers.
+        after: the parameters that the optimizer holds, after the step.
+    """
+
+    moves: dict[str, Move]
+    epsilon: float | None
+    after: dict[str, nn.Parameter]
+
+
 Gradients = Mapping[str, Tensor | None]
 # A step of which rounding swallows this share of the weights, or less, is the exact one.
 _TRACE = 0.005
 
 
-def take_step(
-    model: nn.Module, optimizer: Optimizer, gradients: Gradients
-) -> tuple[dict[str, Move], float | None]:
-    """Step a copy of the optimizer and return, by parameter, what happened, and Adam's share.
+def take_step(model: nn.Module, optimizer: Optimizer, gradients: Gradients) -> Taken:
+    """Step a copy of the optimizer and return what happened.
 
     The caller's weights, optimizer and its hooks are left alone.
     """
@@ -76,7 +92,7 @@ def take_step(
     before = {name: p for name, p in model.named_parameters() if id(p) in held}
     real, used = _step_on_copy(before, optimizer, gradients)
     decays = any(group.get("weight_decay", 0) for group in optimizer.param_groups)
-    sums = {n: _travelled(p, real[n], gradients.get(n)) for n, p in before.items()}
+    sums = {n: travelled(p, real[n], _dense(gradients.get(n))) for n, p in before.items()}
     rounded = [name for name, each in sums.items() if decays or _is_rounded(each)]
     exact = _exact(before, optimizer, gradients, rounded)
     bare = _exact(before, optimizer, gradients, rounded, decay=False) if decays else exact
@@ -94,13 +110,13 @@ def take_step(
     read = numbers.resolve()
     moves = {name: _move(read, i, count_of(p)) for i, (name, p) in enumerate(before.items())}
     small, all_of = read.get("small", {}), read.get("of", {})
-    return moves, sum(small.values()) / sum(all_of.values()) if all_of else None
+    epsilon = sum(small.values()) / sum(all_of.values()) if all_of else None
+    return Taken(moves, epsilon, real)
 
 
-def summed(
-    moves: Mapping[str, Move], epsilon: float | None, scale: float, optimizer: Optimizer
-) -> Stepped:
+def summed(taken: Taken, scale: float, optimizer: Optimizer) -> Stepped:
     """Sum over the whole network; `scale` is the loss that progress is a fraction of."""
+    moves = taken.moves
     with_gradient = sum(move.with_gradient for move in moves.values())
     moved = sum(move.moved for move in moves.values())
     decay = math.hypot(*(move.decay for move in moves.values()))
@@ -110,7 +126,7 @@ def summed(
         planned=sum(move.planned for move in moves.values()) / scale,
         lost=1 - moved / with_gradient if with_gradient else 0.0,
         decay=decay / plain if plain else (math.inf if decay else 0.0),
-        epsilon=epsilon,
+        epsilon=taken.epsilon,
         growing=_growing(optimizer),
     )
 
@@ -138,10 +154,6 @@ def copy_optimizer(
             memo.update((id(each), each) for each in state.values() if isinstance(each, Tensor))
     # Optimizer pickles and copies its defaults, state and groups; hooks stay behind.
     return copy.deepcopy(optimizer, memo)
-
-
-def _travelled(weight: Tensor, after: Tensor, gradient: Tensor | None) -> Tensor:
-    return travelled(weight, after, None if gradient is None else _dense(gradient))
 
 
 def _is_rounded(sums: Tensor) -> bool:
@@ -182,6 +194,7 @@ def _step_on_copy(
     decay: bool = True,
 ) -> tuple[dict[str, nn.Parameter], Optimizer]:
     after: dict[str, nn.Parameter] = {}
+    copies = exact or not _only_reads(optimizer)
     for name, weight in before.items():
         dtype = _exact_type(weight) if exact else weight.dtype
         own = weight.detach()
@@ -189,7 +202,7 @@ def _step_on_copy(
         copied = torch.empty_like(own) if name not in gradients else own.to(dtype, copy=True)
         after[name] = nn.Parameter(copied, weight.requires_grad)
         gradient = gradients.get(name)
-        after[name].grad = None if gradient is None else gradient.detach().to(dtype, copy=True)
+        after[name].grad = None if gradient is None else gradient.detach().to(dtype, copy=copies)
     twin = copy_optimizer(
         optimizer,
         {id(before[name]): after[name] for name in before},
@@ -202,6 +215,13 @@ def _step_on_copy(
             group["weight_decay"] = 0
     twin.step()
     return after, twin
+
+
+def _only_reads(optimizer: Optimizer) -> bool:
+    """Tell whether an optimizer is known to leave gradients as they are; many reckon in them."""
+    if type(optimizer) not in _READING:
+        return False
+    return not any(group.get("nesterov") or group.get("fused") for group in optimizer.param_groups)
 
 
 def _exact_type(weight: Tensor) -> torch.dtype:
@@ -226,7 +246,7 @@ def _compare(
     bare: Tensor,
 ) -> None:
     """Measure the step that nothing rounds, and what of it is decay's."""
-    step, progress = moved(weight, exact, None if gradient is None else _dense(gradient))
+    step, progress = moved(weight, exact, _dense(gradient))
     numbers.put("planned", index, -progress)
     numbers.put("meant", index, step)
     if bare is not exact:
@@ -252,12 +272,14 @@ def _added_decay(optimizer: Optimizer) -> dict[int, float]:
 def _compare_decay(
     numbers: Numbers, index: int, weight: Tensor, gradient: Tensor | None, decay: float
 ) -> None:
-    slope = torch.zeros_like(weight) if gradient is None else _dense(gradient)
+    slope = _dense(gradient)
     numbers.put("decay", index, decay * norm(weight))
-    numbers.put("plain", index, norm(slope))
+    numbers.put("plain", index, norm(torch.zeros_like(weight) if slope is None else slope))
 
 
-def _dense(gradient: Tensor) -> Tensor:
+def _dense(gradient: Tensor | None) -> Tensor | None:
+    if gradient is None:
+        return None
     gradient = gradient.detach()
     return gradient.to_dense() if gradient.is_sparse else gradient
 

@@ -23,7 +23,7 @@ from . import _thresholds as limit
 from ._chance import best_constant_loss
 from ._facts import Facts, Stepped
 from ._measure import read_layers
-from ._step import Move, summed, take_step
+from ._step import Taken, summed, take_step
 from ._what_if import CHANGED, Asker
 from ._words import listed
 
@@ -45,7 +45,7 @@ class Task:
     graph: Graph = field(default_factory=lambda: Graph((), (), ()))
     again: Callable[[], None] = lambda: None
     keeps: bool = False
-    gradients: dict[str, Tensor | None] = field(default_factory=dict)
+    after: dict[str, nn.Parameter] = field(default_factory=dict)
 
     def evaluate(self, model: nn.Module) -> Tensor:
         """Return the loss, the mean over the batches."""
@@ -74,9 +74,10 @@ class Task:
         self.again, self.keeps = random_state(), True
         seen = self._probe()
         self.keeps = False
-        self.graph, self.gradients = seen.graph, seen.gradients
+        self.graph = seen.graph
         chance = self._chance()
-        moves, epsilon = self._step(seen)
+        taken = self._step(seen)
+        moves = None if taken is None else taken.moves
         held = None if self.optimizer is None else _held(self.optimizer)
         size = sum(count for _, count in self.parts)
         facts = read_layers(self.model, seen, moves, held, batch=size, chance=chance)
@@ -84,7 +85,7 @@ class Task:
         return replace(
             facts,
             same_targets=self._same_targets(),
-            step=None if moves is None else self._summed(moves, epsilon, facts),
+            step=None if taken is None else self._summed(taken, facts),
             learning_rate=_learning_rate(self.optimizer),
             decay=_decay(self.optimizer),
             slow=_slow(facts, self.model, self.optimizer),
@@ -157,26 +158,28 @@ class Task:
             )
         return seen
 
-    def _step(self, seen: Probe) -> tuple[dict[str, Move] | None, float | None]:
+    def _step(self, seen: Probe) -> Taken | None:
         if self.optimizer is None:
             self.notes.append(
                 "Without an optimizer the size of the steps, rounding and weight decay could "
                 "not be judged."
             )
-            return None, None
+            return None
         try:
-            return take_step(self.model, self.optimizer, seen.gradients)
+            taken = take_step(self.model, self.optimizer, seen.gradients)
         except Exception as error:
             # An optimizer of any make may need a closure or refuse to be copied.
             self.notes.append(
                 f"{type(self.optimizer).__name__} could not take a step on a copy "
                 f"({type(error).__name__}: {error}), so its steps were not judged."
             )
-            return None, None
+            return None
+        self.after = taken.after
+        return taken
 
-    def _summed(self, moves: dict[str, Move], epsilon: float | None, facts: Facts) -> Stepped:
+    def _summed(self, taken: Taken, facts: Facts) -> Stepped:
         assert self.optimizer is not None
-        return summed(moves, epsilon, abs(facts.loss) or 1.0, self.optimizer)
+        return summed(taken, abs(facts.loss) or 1.0, self.optimizer)
 
     def _note(self, facts: Facts, seen: Probe) -> None:
         if facts.relative:

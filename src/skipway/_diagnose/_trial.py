@@ -75,29 +75,25 @@ def try_steps(
 
 
 def loss_after(
-    model: nn.Module,
-    optimizer: Optimizer,
-    evaluate: Evaluate,
-    gradients: Mapping[str, Tensor | None],
-    factor: float,
+    model: nn.Module, evaluate: Evaluate, after: Mapping[str, nn.Parameter], factor: float
 ) -> float:
-    """Return the loss after one step of a copy, `factor` times as far, for one forward pass more.
+    """Return the loss after one step, `factor` times as far, for one forward pass more.
 
     Args:
         model: stays as it is.
-        optimizer: stays as it is.
         evaluate: the loss of a model.
-        gradients: of the model's parameters by name, known already; the optimizer may change them.
-        factor: of the optimizer's learning rate.
+        after: the parameters after the step by name, of the same types; they are taken as far.
+        factor: how many times the way of the step.
     """
-    clone, twin = _twins(model, optimizer)
-    for name, parameter in clone.named_parameters():
-        parameter.grad = gradients.get(name)
-    for group in twin.param_groups:
-        group["lr"] = group["lr"] * factor
-    twin.step()
+    known: dict[int, object] = {}
     with torch.no_grad():
-        return _finite(evaluate(clone))
+        for name, before in model.named_parameters():
+            if name in after:
+                known[id(before)] = there = after[name]
+                if factor != 1:
+                    torch.lerp(before, there, factor, out=there)
+        clone = copy.deepcopy(model, known)
+        return _finite(evaluate(_training(clone)))
 
 
 def search_rate(
@@ -145,8 +141,11 @@ def _finite(loss: Tensor) -> float:
 
 
 def _twins(model: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
-    clone = copy.deepcopy(model)
-    if not trains(clone):
-        clone.train()  # nobody means to train like this: normalisations would stand still
+    clone = _training(copy.deepcopy(model))
     pairs = zip(model.parameters(), clone.parameters(), strict=True)
     return clone, copy_optimizer(optimizer, {id(own): twin for own, twin in pairs})
+
+
+def _training(clone: nn.Module) -> nn.Module:
+    # Nobody means to train in eval mode: normalisations would stand still.
+    return clone if trains(clone) else clone.train()

@@ -46,7 +46,9 @@ def _on_host(flat: list[Tensor]) -> np.ndarray[Any, np.dtype[np.float64]]:
     # torch widens and multiplies (NumPy's threads and torch's would wait for one another), NumPy
     # compares: each is several times the faster one at it.
     size = min(_PIECE, len(flat[0]))
-    room = torch.zeros(3, size, dtype=torch.float64)
+    room = torch.empty(3, size, dtype=torch.float64)
+    if len(flat) < len(room):
+        room[2] = 0
     total = np.zeros(len(TRAVELLED))
     for start in range(0, len(flat[0]), _PIECE):
         pieces = [each[start : start + _PIECE] for each in flat]
