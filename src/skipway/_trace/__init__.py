@@ -5,7 +5,7 @@ from __future__ import annotations
 from ._chains import chains
 from ._collector import collector_waits
 from ._graph import Graph, Node, Unit
-from ._observe import Visit, observe, record
+from ._observe import observe, record
 from ._series import Stage, layers_at, series
 from ._sites import Site, observe_sites
 from ._skips import Joint, branch_of, read_joints, read_skips
@@ -18,7 +18,6 @@ __all__ = [
     "Site",
     "Stage",
     "Unit",
-    "Visit",
     "branch_of",
     "chains",
     "collector_waits",
