@@ -668,6 +668,14 @@ def test_errors_say_what_is_wrong():
         judge(model, sgd(copy.deepcopy(model)))
     with pytest.raises(OptimizerError, match="is a dict"):
         judge(model, {"lr": 0.1})
+    with pytest.raises(OptimizerError, match=r"class Adam\. Build it: Adam\("):
+        judge(model, torch.optim.Adam)
+    data = TensorDataset(inputs, targets)
+    for some in (data, DataLoader(data, 8)):
+        with pytest.raises(BatchError, match=r"Give one batch of it: next\(iter"):
+            judge(model, batch=some)
+        with pytest.raises(BatchError, match=r"Give one batch of it: next\(iter"):
+            diagnose(model, some, objective=lambda m, b: m(b[0]).sum())
     with pytest.raises(ModelError, match="lazy"):
         judge(nn.Sequential(nn.LazyLinear(10)))
     assert issubclass(LossError, SkipwayError)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import copy
 import math
 import statistics
+from collections import UserDict
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -60,6 +63,42 @@ def test_a_unit_that_any_batch_wakes_is_not_dead():
     assert found.layers[0].silent == 1
     both = diagnose(model, (asleep, targets), F.cross_entropy, batches=[(awake, targets)])
     assert both.layers[0].silent == 0.5  # half of the units have no weights at all
+
+
+class Named(NamedTuple):
+    x: Tensor
+    y: Tensor
+
+
+@dataclass(frozen=True)
+class Framed:
+    x: Tensor
+    y: Tensor
+    note: str = "kept"
+
+
+class Encoded(UserDict):
+    """As a tokenizer's: keys are attributes too."""
+
+    def __getattr__(self, name):
+        return self.data[name]
+
+
+@pytest.mark.parametrize("kind", [Named, Framed, lambda x, y: Encoded(x=x, y=y)])
+def test_a_batch_of_any_kind_is_counted_and_cut(kind):
+    torch.manual_seed(0)
+    model, (x, y) = mlp(4), digits(64)
+
+    def objective(model: nn.Module, batch: object) -> Tensor:
+        return F.cross_entropy(model(batch.x), batch.y)
+
+    wanted = diagnose(model, (x, y), F.cross_entropy, batches=4)
+    found = diagnose(model, kind(x, y), objective=objective, batches=4)
+    assert (found.batch, found.batches) == (64, 4)
+    assert found.loss == wanted.loss
+    assert found.layers == wanted.layers
+    with pytest.raises(BatchError, match="NaN"):
+        diagnose(model, kind(x * math.nan, y), objective=objective)
 
 
 def test_what_if_asks_all_batches():

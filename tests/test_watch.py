@@ -68,6 +68,10 @@ class Slow:
                 total -= float((slope.double() * step).sum())
         return total / loss
 
+    def whole(self, part: str, loss: float) -> float:
+        layers = {n.rpartition(".")[0] for n in self.gradients if n.startswith(part)}
+        return sum(self.progress(layer, loss) for layer in layers)
+
 
 def agree(found: dict[str, float], slow: Slow, layer: str, loss: float, rel: float = 1e-6) -> None:
     for name, value in slow.numbers(f"{layer}.weight", loss).items():
@@ -372,7 +376,10 @@ def test_an_error_while_it_is_set_up_leaves_nothing_behind() -> None:
     for nothing in (None, []):
         with pytest.raises(OptimizerError, match="given none"), skipway.watch(other, nothing):
             pass
-    with pytest.raises(OptimizerError, match="every=0"), skipway.watch(other, optimizer, every=0):
+    for every in (0, 2.5, "10"):
+        with pytest.raises(OptimizerError, match=f"every={every!r}"):
+            skipway.watch(other, optimizer, every=every).__enter__()
+    with pytest.raises(OptimizerError, match="every=-1"), skipway.watch(other, optimizer, every=-1):
         pass
     with pytest.raises(ModelError, match="no parameters"), skipway.watch(nn.ReLU(), optimizer):
         pass
@@ -601,6 +608,48 @@ def test_several_optimizers_and_groups() -> None:
     assert diagnosis.layers[-1].name == "8"
     assert diagnosis.watching.steps == (1, 2, 4, 6)
     assert diagnosis.optimizer == "SGD, Adam"
+
+
+@pytest.mark.parametrize("critic", [1, 3], ids=["in turn", "three to one"])
+def test_two_opponents_have_a_loss_each(critic: int) -> None:
+    """A discriminator and a generator: each one's numbers are of its own loss."""
+    torch.manual_seed(0)
+    both = nn.ModuleDict(
+        {"judge": net(2), "maker": nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 4))}
+    )
+    judge, maker = both["judge"], both["maker"]
+    optimizers = [torch.optim.Adam(each.parameters(), lr=0.01) for each in (judge, maker)]
+    x, _ = batch(32)
+    with skipway.watch(both, optimizers, every=1, outputs=1) as seen:
+        for turn in range(9):
+            fake = maker(torch.randn(32, 4))
+            told = F.cross_entropy(judge(fake.detach()), torch.zeros(32, dtype=torch.long))
+            own = told + F.cross_entropy(judge(x), torch.ones(32, dtype=torch.long))
+            optimizers[0].zero_grad()
+            seen.loss(own).backward()
+            slow = Slow(both)
+            optimizers[0].step()
+            agree(seen.scalars(), slow, "judge.0", own.item())
+            assert seen.scalars()["loss"] == pytest.approx(own.item(), rel=1e-6)
+            first = slow.whole("judge", own.item())
+            if turn % critic:
+                continue
+            lost = F.cross_entropy(judge(fake), torch.ones(32, dtype=torch.long)) * 100
+            optimizers[1].zero_grad()
+            seen.loss(lost).backward()
+            slow = Slow(both)
+            optimizers[1].step()
+            found = seen.scalars()
+            agree(found, slow, "maker.0", lost.item())
+            assert found["loss"] == pytest.approx(own.item(), rel=1e-6)
+            assert found["loss 2"] == pytest.approx(lost.item(), rel=1e-6)
+            total = first + slow.whole("maker", lost.item())
+            assert found["total progress"] == pytest.approx(total, rel=1e-4)
+    assert seen.step == 9
+    assert seen.diagnosis().watching.steps == tuple(range(1, 10))
+    told = seen.diagnosis().summary
+    assert "the first went" in told
+    assert "the second went" in told
 
 
 def test_a_group_that_is_added_later_is_followed() -> None:

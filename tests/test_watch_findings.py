@@ -209,6 +209,28 @@ def test_a_head_that_is_never_called_is_a_note_and_no_illness() -> None:
         )
 
 
+def test_a_short_look_at_a_loss_that_stays_is_no_praise() -> None:
+    """Six looks are too few for a warning; what is said in the end has to be true all the same."""
+    model = net()
+    said, diagnosis = found(model, sgd(model, 1e-6), steps=30)
+    assert said == []
+    assert diagnosis.cause == "lr-too-small"
+    model, (x, _) = net(), batch(64)
+    torch.manual_seed(1)
+    coins = torch.randint(0, 3, (64,))  # the steps are whole, and there is nothing to learn
+    optimizer = sgd(model, 0.003)
+    said, diagnosis = found(model, optimizer, (x, coins), steps=30)
+    assert (said, diagnosis.cause) == ([], "healthy")
+    assert diagnosis.headline == "The layers move, and the loss stays where it was."
+    assert "skipway.diagnose" in diagnosis.findings[0].remedy
+    model = net()
+    said, diagnosis = found(model, sgd(model, 0.1), hand=False)
+    assert diagnosis.headline == "The layers move."  # without a loss nobody knows
+    model = net()
+    said, diagnosis = found(model, sgd(model, 0.1))
+    assert diagnosis.headline == "The layers learn."
+
+
 def test_a_warm_up_is_no_illness() -> None:
     model = net()
     optimizer = sgd(model, 1e-7)

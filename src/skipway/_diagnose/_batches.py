@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import copy
+import dataclasses
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
 from torch import Tensor
@@ -54,7 +56,16 @@ def _part(value: Any, size: int, piece: slice) -> Any:
     if isinstance(value, Tensor):
         return value[piece] if value.dim() and len(value) == size else value
     if isinstance(value, Mapping):
-        return {key: _part(each, size, piece) for key, each in value.items()}
+        # A kind of its own, such as a tokenizer's, stays what it is.
+        own = copy.copy(value) if isinstance(value, MutableMapping) else dict(value)
+        own.update({key: _part(each, size, piece) for key, each in value.items()})
+        return own
     if isinstance(value, (tuple, list)):
-        return type(value)(_part(each, size, piece) for each in value)
+        parts = [_part(each, size, piece) for each in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        twin = copy.copy(value)
+        for name, each in vars(value).items():
+            object.__setattr__(twin, name, _part(each, size, piece))  # a frozen one too
+        return twin
     return value

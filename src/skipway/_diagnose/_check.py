@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.utils.data import DataLoader, Dataset
 
 from .._case import Loss, Objective, split
 from .._errors import BatchError, LossError, ModelError, OptimizerError
+from .._trace._calls import tensors
 from ._words import plural
 
 
@@ -67,11 +68,17 @@ def check_batch(batch: Any, pair: bool) -> int:
     Raises:
         BatchError: no pair, lengths differ, one sample only, NaN or infinity in it.
     """
-    parts = [("inputs", each) for each in _tensors(batch)]
+    if isinstance(batch, (DataLoader, Dataset)):
+        kind = type(batch).__name__
+        raise BatchError(
+            f"The batch is a {kind}. Give one batch of it: next(iter(loader)), and further ones "
+            "as batches= where the verdict should rest on several."
+        )
+    parts = [("inputs", each) for each in tensors(batch)]
     if pair:
         inputs, targets = split(batch)
-        parts = [("inputs", each) for each in _tensors(inputs)]
-        parts += [("targets", each) for each in _tensors(targets)]
+        parts = [("inputs", each) for each in tensors(inputs)]
+        parts += [("targets", each) for each in tensors(targets)]
         _check_lengths(inputs, targets)
     for part, tensor in parts:
         _check_finite(part, tensor)
@@ -85,7 +92,7 @@ def check_batch(batch: Any, pair: bool) -> int:
 
 
 def _check_lengths(inputs: Any, targets: Any) -> None:
-    given, wanted = _tensors(inputs), _tensors(targets)
+    given, wanted = tensors(inputs), tensors(targets)
     if len(given) == 1 and len(wanted) == 1 and given[0].dim() and wanted[0].dim():
         if not len(given[0]) or not len(wanted[0]):
             raise BatchError("The batch is empty. Give a batch as training sees it.")
@@ -115,14 +122,19 @@ def _is(bad: Tensor) -> str:
     return "is" if int(bad.sum()) == 1 else "are"
 
 
+def _no_optimizer(given: object) -> str:
+    if isinstance(given, type) and issubclass(given, Optimizer):
+        name = given.__name__
+        return f"The optimizer is the class {name}. Build it: {name}(model.parameters(), lr=...)."
+    return f"The optimizer is a {type(given).__name__}, not a torch.optim.Optimizer."
+
+
 def check_optimizer(optimizer: Optimizer | None, model: nn.Module) -> None:
     """Raise OptimizerError where the optimizer holds none of the model's parameters."""
     if optimizer is None:
         return
     if not isinstance(optimizer, Optimizer):
-        raise OptimizerError(
-            f"The optimizer is a {type(optimizer).__name__}, not a torch.optim.Optimizer."
-        )
+        raise OptimizerError(_no_optimizer(optimizer))
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
     own = [id(p) for p in model.parameters()]
     if not held & set(own):
@@ -132,13 +144,3 @@ def check_optimizer(optimizer: Optimizer | None, model: nn.Module) -> None:
             f"{plural(len(own), 'parameter')}). Build it from the parameters of the model that "
             "you diagnose, after the model was copied, moved or wrapped."
         )
-
-
-def _tensors(value: Any) -> list[Tensor]:
-    if isinstance(value, Tensor):
-        return [value]
-    if isinstance(value, Mapping):
-        return [each for item in value.values() for each in _tensors(item)]
-    if isinstance(value, (tuple, list)):
-        return [each for item in value for each in _tensors(item)]
-    return []

@@ -121,6 +121,9 @@ LEARNED = 0.9
 CARRIED_OVER = 0.98
 
 # For a watched training; what is said above of one step holds here for one look.
+# A training that was watched for less than BEGUN looks is called too slow from here down: there it
+# takes eight hundred steps to take off the loss what STUCK asks for.
+SURELY_SLOW = TOO_SLOW / 10
 # How many looks in a row something has to last before it is said: one step alone may be a
 # hard batch, and a branch that starts at zero gets its gradient with the second step.
 LASTING = 3

@@ -51,12 +51,16 @@ def vanishing_beside(facts: Facts) -> Judgement | None:
     time = facts.through_time
     finding = replace(
         judgement.finding,
-        title="The first steps of time are forgotten" if time else "A branch gets no gradient",
+        title="The first steps of time are forgotten"
+        if time
+        else f"A branch gets {'little' if facts.hardly_dying else 'no'} gradient",
         remedy="None while the task does not need them. Otherwise a gated cell (LSTM, GRU) whose "
         "forget gate starts open, or a skip across every two steps of time."
         if time
         else "None while the task does not need it. Otherwise start its weights larger.",
-        sure="Certain that the gradient does not reach them; another way gets a whole one.",
+        sure=f"Certain that {'little of ' if facts.hardly_dying else ''}the gradient "
+        f"{'reaches' if facts.hardly_dying else 'does not reach'} them; another way gets a whole "
+        "one.",
         treatment="none",
     )
     return replace(judgement, main=False, finding=finding)

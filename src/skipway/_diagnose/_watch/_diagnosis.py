@@ -29,6 +29,7 @@ class Setting:
         optimizer: class name.
         every: how many steps from one look to the next.
         steps: how many were taken.
+        stays: whether the loss is where it began, after looks enough to tell.
         notes: what could not be known, and why.
     """
 
@@ -39,6 +40,7 @@ class Setting:
     optimizer: str
     every: int
     steps: int
+    stays: bool
     notes: Sequence[str]
 
 
@@ -49,7 +51,7 @@ def diagnosis(history: History, spells: Sequence[Spell], setting: Setting) -> Di
     lasting = [
         each for each, spell in findings if spell.until is None or each.cause == "lr-too-large"
     ]
-    main = lasting[0] if lasting else _well(history)
+    main = lasting[0] if lasting else _well(history, setting.stays)
     if _still(layers) and not lasting:
         main = _frozen(layers)
     others = [each for each, _ in findings if each is not main]
@@ -58,7 +60,7 @@ def diagnosis(history: History, spells: Sequence[Spell], setting: Setting) -> Di
     return Diagnosis(
         cause=main.cause,
         treatment=main.treatment,
-        headline=_headline(main, bool(lasting)),
+        headline=_headline(main),
         summary=_summary(history, spells, setting, lasting),
         layers=layers,
         findings=(main, *others),
@@ -94,17 +96,29 @@ def _findings(history: History, spells: Sequence[Spell], total: int) -> list[tup
     return sorted(found, key=lambda each: each[1].until is not None)
 
 
-def _well(history: History) -> Finding:
+def _well(history: History, stays: bool) -> Finding:
     solved = _solved(history)
     return Finding(
         cause="solved" if solved else "healthy",
-        title="Little is left to learn" if solved else "The layers learn",
+        title="Little is left to learn" if solved else _healthy_title(history, stays),
         place="The whole network.",
         evidence=_loss_words(history),
-        remedy="None.",
+        remedy="Ask `skipway.diagnose` on a batch, with the optimizer: it tries steps on a copy, "
+        "at other rates too, and tests the labels."
+        if stays and not solved
+        else "None.",
         sure="As sure as the steps that were looked at can make it.",
         treatment="none",
     )
+
+
+def _healthy_title(history: History, stays: bool) -> str:
+    """Say no more than was seen: whether something is learned only a loss that falls tells."""
+    if stays:
+        return "The layers move, and the loss stays where it was"
+    first, last = history.first_loss, history.loss
+    falls = first is not None and last is not None and last < limit.STUCK * first
+    return "The layers learn" if falls and not history.several else "The layers move"
 
 
 def _still(layers: Sequence[LayerReading]) -> bool:
@@ -134,23 +148,31 @@ def _solved(history: History) -> bool:
 
 
 def _loss_words(history: History) -> str:
-    first, last = history.first_loss, history.loss
-    if first is None or last is None:
+    if not history.losses:
         return "No loss was handed in, so what the steps take of it cannot be said."
-    begun, now = prose(first), prose(last)
-    text = f"The loss went from {begun} to {now}." if begun != now else f"The loss stayed at {now}."
+    pairs = [history.losses[place] for place in sorted(history.losses)]
+    said = [_way(*each) for each in (pairs if history.several else pairs[:1])]
+    text = f"The loss {said[0]}." if len(said) == 1 else f"The losses: the first {said[0]}"
+    text += "".join(f", the {_ORDINALS[at]} {each}" for at, each in enumerate(said[1:]))
+    text += "." if len(said) > 1 else ""
     share = history.share()
     if share is not None:
         text += f" The last step looked at takes {prose(share)} of it away, to first order."
     return text
 
 
-def _headline(main: Finding, sick: bool) -> str:
-    if sick:
-        return f"{main.title}."
+_ORDINALS = ("second", "third", *(f"{place}th" for place in range(4, 100)))
+
+
+def _way(first: float, last: float) -> str:
+    begun, now = prose(first), prose(last)
+    return f"went from {begun} to {now}" if begun != now else f"stayed at {now}"
+
+
+def _headline(main: Finding) -> str:
     if main.cause == "frozen":
         return "The weights that should learn are frozen."
-    return "There is little left to learn." if main.cause == "solved" else "The layers learn."
+    return "There is little left to learn." if main.cause == "solved" else f"{main.title}."
 
 
 def _summary(
@@ -171,7 +193,7 @@ def _summary(
 
 def readings(history: History, setting: Setting) -> tuple[LayerReading, ...]:
     """Return every layer as it is now, in execution order."""
-    now, scale = history.now(), _scale(history)
+    now, scale = history.now(), _scales(history)
     profile = history.profile(setting.order)
     at_output: Mapping[int, tuple[float, float]] = {}
     if profile is not None:
@@ -179,18 +201,17 @@ def readings(history: History, setting: Setting) -> tuple[LayerReading, ...]:
         rows = zip(places.tolist(), elasticity.tolist(), lost.tolist(), strict=True)
         at_output = {place: (own, gone) for place, own, gone in rows}
     return tuple(
-        _reading(history, setting, now, scale, place, at_output.get(place))
+        _reading(history, setting, now, float(scale[place]), place, at_output.get(place))
         for place in history.ordered(setting.order)
         if now.looked[place] or not setting.learns[place]
     )
 
 
-def _scale(history: History) -> float:
-    loss = history.loss
-    if loss is not None and math.isfinite(loss) and loss > 0:
-        return loss
+def _scales(history: History) -> Numbers:
+    """Return what each layer's numbers are fractions of: its loss, if that has a meaning."""
     now = history.now()
-    return float(np.nanmax(now.gradient * now.weight, initial=0.0)) or 1.0
+    largest = float(np.nanmax(now.gradient * now.weight, initial=0.0)) or 1.0
+    return np.where(np.isfinite(now.loss) & (now.loss > 0), now.loss, largest)
 
 
 def _reading(
@@ -248,8 +269,7 @@ def watching(history: History, spells: Sequence[Spell], setting: Setting) -> Wat
     order = history.ordered(setting.order)
     losses = [step.loss for step in history.steps]
     by_step = [history.of(step) for step in history.steps]
-    known = [(layers, loss) for layers, loss in zip(by_step, losses, strict=True)]
-    weights = [_divided(layers.gradient * layers.weight, loss) for layers, loss in known]
+    weights = [_divided(layers.gradient * layers.weight, layers.loss) for layers in by_step]
     return Watching(
         steps=tuple(step.number for step in history.steps),
         layers=tuple(history.names[place] for place in order),
@@ -266,11 +286,10 @@ def watching(history: History, spells: Sequence[Spell], setting: Setting) -> Wat
     )
 
 
-def _divided(values: Numbers, loss: float | None) -> Numbers:
-    if loss is None or loss <= 0:
-        # The largest of the step stands in for a loss that is not known or has no meaning.
-        loss = float(np.nanmax(values, initial=0.0)) or 1.0
-    return values / loss
+def _divided(values: Numbers, loss: Numbers) -> Numbers:
+    # The largest of the step stands in for a loss that is not known or has no meaning.
+    top = float(np.nanmax(values, initial=0.0)) or 1.0
+    return values / np.where(loss > 0, loss, top)
 
 
 def _ratio(part: Numbers, whole: Numbers) -> Numbers:
@@ -281,11 +300,11 @@ def _ratio(part: Numbers, whole: Numbers) -> Numbers:
 def _outputs(history: History, order: Sequence[int]) -> tuple[tuple[float | None, ...], ...]:
     columns = []
     for step in history.steps:
-        column = np.full(len(history.names), math.nan)
-        loss = step.loss if step.loss is not None and step.loss > 0 else None
+        column, losses = np.full(len(history.names), math.nan), history.of(step).loss
         for name, passed in (step.passed or {}).items():
-            if loss is not None:
-                column[history.names.index(name)] = passed.output * passed.gradient / loss
+            place = history.names.index(name)
+            if losses[place] > 0:
+                column[place] = passed.output * passed.gradient / losses[place]
         columns.append(column)
     return _table(columns, order)
 

@@ -30,6 +30,7 @@ class ByLayer:
         with_gradient: weights with a gradient that is not zero.
         lost: how many of them the step left exactly as they were.
         epsilon: for how many of them Adam's epsilon sets the step.
+        loss: whose gradient it is.
         looked: whether the layer was looked at, with all of its weights that are held.
     """
 
@@ -40,6 +41,7 @@ class ByLayer:
     with_gradient: Numbers
     lost: Numbers
     epsilon: Numbers
+    loss: Numbers
     looked: NDArray[np.bool_]
 
 
@@ -65,8 +67,9 @@ class History:
         self.held = np.zeros(len(owned), bool)
         self.shares: list[float | None] = []
         self.passed: dict[str, Passed] = {}
-        self.first_loss: float | None = None
-        self.loss: float | None = None
+        self.losses: dict[int, tuple[float, float]] = {}
+        self.several = False
+        self._of = np.full(len(owned), np.nan)
         self._stride, self._looks, self._last = 1, 0, 0
 
     def hold(self, places: Sequence[int]) -> None:
@@ -82,16 +85,29 @@ class History:
             self.counted |= step.counted
         if step.passed:
             self.passed = {**self.passed, **step.passed}
+        np.copyto(self._of, step.losses, where=step.looked)
         if step.loss is not None:
-            self.loss = step.loss
-        if self.first_loss is None:
-            self.first_loss = step.loss
+            first = self.losses.get(step.optimizer, (step.loss, 0.0))[0]
+            self.losses[step.optimizer] = first, step.loss
         self._keep(step)
+
+    @property
+    def first_loss(self) -> float | None:
+        """The loss at the first look; of several, that of the first optimizer that has one."""
+        return self.losses[min(self.losses)][0] if self.losses else None
+
+    @property
+    def loss(self) -> float | None:
+        """The loss at the latest look; of several, that of the first optimizer that has one."""
+        return self.losses[min(self.losses)][1] if self.losses else None
 
     def _keep(self, step: Step) -> None:
         if step.number == self._last:
             if self.steps[-1].number == step.number:
-                self.steps[-1] = _joined(self.steps[-1], step)  # another optimizer's part of it
+                known = self.steps[-1]
+                # One loss for all, or each its own, as in a game of two networks.
+                self.several |= None not in (known.loss, step.loss) and known.loss != step.loss
+                self.steps[-1] = _joined(known, step)  # another optimizer's part of it
                 self.shares[-1] = self.share()
             return
         self._last = step.number
@@ -105,14 +121,18 @@ class History:
 
     def now(self) -> ByLayer:
         """Return the latest numbers of every layer."""
-        return self.by_layer(self.latest, self.seen, self.counted)
+        return self.by_layer(self.latest, self.seen, self.counted, self._of)
 
     def of(self, step: Step) -> ByLayer:
         """Return the numbers of one step."""
-        return self.by_layer(step.sums, step.looked, step.counted)
+        return self.by_layer(step.sums, step.looked, step.counted, step.losses)
 
     def by_layer(
-        self, sums: Numbers, looked: NDArray[np.bool_], counted: NDArray[np.bool_]
+        self,
+        sums: Numbers,
+        looked: NDArray[np.bool_],
+        counted: NDArray[np.bool_],
+        losses: Numbers,
     ) -> ByLayer:
         """Sum parameters to layers."""
         main = self.main & looked
@@ -124,6 +144,8 @@ class History:
         counts = seen & (self._sum(main & counted) == whole)
         weight, step = (np.sqrt(self._sum(sums[at], main)) for at in (0, 2))
         rest = [np.where(counts, self._sum(sums[at], main), np.nan) for at in (4, 5, 6)]
+        loss = np.full(len(self.names), np.nan)
+        loss[self.layer[main]] = losses[main]
         return ByLayer(
             np.where(seen, weight, np.nan),
             gradient,
@@ -132,6 +154,7 @@ class History:
             rest[0],
             rest[1],
             rest[2],
+            loss,
             seen,
         )
 
@@ -141,14 +164,16 @@ class History:
         weights = values if where is None else np.where(where, values, 0.0)
         return np.asarray(np.bincount(self.layer, weights, len(self.names)), float)
 
-    def progress(self) -> float | None:
-        """Return the latest progress of the whole network; `None` before the first look."""
-        return float(self.latest[3].sum()) if self._last else None
-
     def share(self) -> float | None:
-        """Return the progress as a fraction of the latest loss, where that has a meaning."""
-        progress, loss = self.progress(), self.loss
-        return progress / loss if progress is not None and loss and loss > 0 else None
+        """Return which fraction of the loss the latest step removes, where that has a meaning.
+
+        Each optimizer's part is taken of its own loss.
+        """
+        taken = self.seen & (self.latest[3] != 0)
+        if not self._last or self.loss is None or not self.loss > 0:
+            return None
+        own = self._of[taken]
+        return float((self.latest[3, taken] / own).sum()) if (own > 0).all() else None
 
     def profile(
         self, order: Sequence[str]
@@ -170,15 +195,20 @@ class History:
         output, gradient = np.asarray([(each.output, each.gradient) for each in passed]).T
         raw = output * gradient
         relative = self.loss is None or not self.loss > 0
+        places = np.asarray([self.names.index(each) for each in names])
         top = np.nanmax(raw, initial=0.0)
-        elasticity = raw / (top or 1.0 if relative else self.loss)
+        elasticity = raw / (top or 1.0) if relative else raw / self._loss_of(places, top)
         highest = np.maximum.accumulate(elasticity[::-1])[::-1]
         with np.errstate(divide="ignore", invalid="ignore"):
             lost = np.log10(highest / elasticity)
         # A branch that starts at zero has no signal to be sensitive to, but a gradient arrives.
         lost[(output == 0) & (gradient > 0)] = 0.0
         lost[(highest == 0) | ~np.isfinite(elasticity) | ~np.isfinite(highest)] = 0.0
-        return elasticity, lost, np.asarray([self.names.index(each) for each in names]), relative
+        return elasticity, lost, places, relative
+
+    def _loss_of(self, places: NDArray[np.intp], otherwise: float) -> Numbers:
+        known = self.now().loss[places]
+        return np.where(known > 0, known, self.loss or otherwise or 1.0)
 
     def last(self, order: Sequence[str]) -> Passed | None:
         """Return what passed through the last layer that a gradient came back from."""
@@ -203,6 +233,7 @@ def _joined(first: Step, second: Step) -> Step:
         sums=sums,
         looked=first.looked | second.looked,
         loss=second.loss if first.loss is None else first.loss,
+        losses=np.where(second.looked, second.losses, first.losses),
         counted=first.counted | second.counted,
         deep=first.deep or second.deep,
         passed=passed,

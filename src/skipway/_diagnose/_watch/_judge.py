@@ -36,6 +36,7 @@ class Judge:
         self.order: Sequence[str] = ()
         self.hooked: frozenset[str] = frozenset()
         kept = limit.BEGUN + 1
+        self.stays = False
         self._fast_since: int | None = None
         self._progress: deque[float] = deque(maxlen=kept)
         self._rates: deque[float] = deque(maxlen=kept)
@@ -144,6 +145,8 @@ class Judge:
             return []
         one, number = self.spells.one, step.number
         found = one("non-finite loss", number, not math.isfinite(loss), need=1)
+        if self.history.several:
+            return found  # what one of two opponents wins the other loses: neither has to fall
         share = self.history.share()
         if not first > 0 or share is None or not math.isfinite(loss):
             # What a step that takes more than there is leaves behind is no illness of its own.
@@ -155,6 +158,7 @@ class Judge:
         latest = sorted(islice(reversed(self._losses), limit.LASTING))
         recent = latest[len(latest) // 2]
         stuck = recent >= limit.STUCK * first and len(self._losses) > limit.LASTING
+        self.stays = stuck
         apart = recent > limit.APART * first
         if share <= limit.FAST:
             self._fast_since = None
@@ -170,9 +174,16 @@ class Judge:
         return found
 
     def _slow(self, stuck: bool) -> bool:
-        begun = limit.BEGUN
-        if not stuck or len(self._progress) <= begun:
-            return False
+        return stuck and len(self._progress) > limit.BEGUN and self._slower(limit.TOO_SLOW)
+
+    def _slower(self, than: float) -> bool:
         warming = self._rates[-1] > self._rates[0]
-        recent = sum(self._progress) / len(self._progress)
-        return not warming and recent < limit.TOO_SLOW
+        return not warming and sum(self._progress) / len(self._progress) < than
+
+    def so_far(self) -> list[Spell]:
+        """Return what began, and what a training that is over after a few looks may be told."""
+        every, steps = self.spells.all, self.history.steps
+        known = any(spell.kind == "slow" for spell in every)
+        if known or not self.stays or self.history.several or not self._slower(limit.SURELY_SLOW):
+            return every
+        return [*every, Spell("slow", steps[0].number, (0,), {0})]

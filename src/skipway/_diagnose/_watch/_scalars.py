@@ -17,6 +17,9 @@ def scalars(history: History, order: Sequence[str]) -> dict[str, float]:
     found: dict[str, float] = {"learning rate": history.steps[-1].rate}
     if history.loss is not None:
         found["loss"] = history.loss
+    if history.several:
+        for place, (_, loss) in sorted(history.losses.items())[1:]:
+            found[f"loss {place + 1}"] = loss
     share = history.share()
     if share is not None:
         # Not "progress" alone: loggers that keep files would need a file and a folder so named.
@@ -30,9 +33,9 @@ def scalars(history: History, order: Sequence[str]) -> dict[str, float]:
             "lost": now.lost / now.with_gradient,
             "epsilon": now.epsilon / now.with_gradient,
         }
-        if history.loss is not None and history.loss > 0:
-            tables["weight elasticity"] = now.gradient * now.weight / history.loss
-            tables["progress"] = now.progress / history.loss
+        own = np.where(now.loss > 0, now.loss, math.nan)
+        tables["weight elasticity"] = now.gradient * now.weight / own
+        tables["progress"] = now.progress / own
     for name, values in tables.items():
         found.update(_named(name, history.names, values))
     found.update(_outputs(history, order))

@@ -119,7 +119,7 @@ class Watch:
         """
         if not self._history.steps:
             raise ModelError("No step was taken yet, so there is nothing to tell. Train first.")
-        return diagnosis(self._history, self._judge.spells.all, self._setting())
+        return diagnosis(self._history, self._judge.so_far(), self._setting())
 
     def _setting(self) -> Setting:
         names = self._history.names
@@ -133,6 +133,7 @@ class Watch:
             optimizer=", ".join(dict.fromkeys(optimizers)),
             every=self._turns[0].every,
             steps=self.step,
+            stays=self._judge.stays,
             notes=self._notes(),
         )
 
@@ -291,9 +292,11 @@ def _made(
         )
     for each in optimizers:
         check_optimizer(each, inner)
-    if every < 1 or (outputs is not None and outputs < 0):
+    whole_numbers = all(isinstance(each, int) for each in (every, outputs or 0, weights or 0))
+    if not whole_numbers or every < 1 or (outputs or 0) < 0:
         raise OptimizerError(
-            f"every={every}, outputs={outputs}: every is 1 or more, outputs 0 or more."
+            f"every={every!r}, outputs={outputs!r}, weights={weights!r}: each is a whole number, "
+            "every 1 or more, outputs 0 or more."
         )
     whole, layers = outputs is None, find_layers(model)
     if outputs is None:

@@ -150,7 +150,8 @@ KINDS: dict[str, Kind] = {
         "Adam's epsilon sets the step",
         f"For more than {100 * limit.EPSILON_SHARE:g} % of the weights with a gradient, sqrt(v) "
         "is below eps, and the steps take next to nothing off the loss.",
-        "A smaller eps, or a loss that is not scaled down; look for a vanishing gradient first.",
+        "A smaller eps, or a gradient that is not made so small: by a factor of the loss, or by "
+        "clipping to a tiny norm. Look for a vanishing gradient first.",
         "optimizer",
     ),
     "slow": Kind(

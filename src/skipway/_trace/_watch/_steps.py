@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
@@ -168,11 +169,14 @@ class Steps:
                 sums[:, batch.places] = batch.sums(scale, counts=counts, moments=moments)
                 looked[batch.places] = True
                 counted[batch.places] = counts
+        loss = self._across.mean(turn.loss(whole))
         return Step(
-            number=turn.count + 1,
+            number=max(turn.count + 1, *(each.count for each in self.turns)),
+            optimizer=self.turns.index(turn),
             sums=self._across.whole(sums),
             looked=looked,
-            loss=self._across.mean(turn.loss(whole)),
+            loss=loss,
+            losses=np.where(looked, np.nan if loss is None else loss, np.nan),
             rate=max(float(group.get("lr", 0.0)) for group in turn.optimizer.param_groups),
             counted=counted,
             deep=deep or len(batches) > 1,

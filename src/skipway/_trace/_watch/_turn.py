@@ -29,11 +29,13 @@ class Step:
     """What one step of one optimizer did.
 
     Attributes:
-        number: of the step, from 1, counted by its optimizer.
+        number: of the step, from 1; of several optimizers, that of the one that is furthest.
+        optimizer: which of them took it, from 0.
         sums: `QUANTITIES` by parameter of the model; 0 where it was not looked at, `ABSENT` for
             the gradient where there is none.
         looked: by parameter, whether it was looked at.
         loss: that its gradients are of; `None` where it is not known.
+        losses: the same by parameter; NaN where it is not known or was not looked at.
         rate: the learning rate, the largest of its groups.
         counted: by parameter, whether its weights were counted.
         deep: whether any were, or outputs looked at.
@@ -41,9 +43,11 @@ class Step:
     """
 
     number: int
+    optimizer: int
     sums: NDArray[np.float64]
     looked: NDArray[np.bool_]
     loss: float | None
+    losses: NDArray[np.float64]
     rate: float
     counted: NDArray[np.bool_]
     deep: bool
