@@ -12,6 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from skipway import cases, diagnose
 from skipway._diagnose._chance import best_constant_loss

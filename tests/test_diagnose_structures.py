@@ -399,3 +399,44 @@ def test_a_long_branch_that_dies_is_seen_whatever_lies_beside_it(beside):
         nn.init.orthogonal_(layer.weight, 1.05)
         nn.init.zeros_(layer.bias)
     assert diagnose(model, batch, F.cross_entropy).cause == "healthy"
+
+
+class Message(nn.Module):
+    """A graph net without residuals; which graph a node is of is an input of whole numbers."""
+
+    def __init__(self, depth: int) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.start = nn.Linear(6, 16)
+        self.tell = nn.ModuleList([nn.Linear(16, 16) for _ in range(depth)])
+        self.update = nn.ModuleList([nn.Linear(32, 16) for _ in range(depth)])
+        self.head = nn.Linear(16, 1)
+
+    def forward(self, x: Tensor, edges: Tensor, graph: Tensor) -> Tensor:
+        h = torch.relu(self.start(x))
+        for tell, update in zip(self.tell, self.update, strict=True):
+            said = torch.relu(tell(h[edges[0]]))
+            heard = torch.zeros_like(h).index_add(0, edges[1], said)
+            h = torch.relu(update(torch.cat([h, heard], 1)))
+        total = torch.zeros(int(graph.max()) + 1, 16).index_add(0, graph, h)
+        return self.head(total / torch.bincount(graph)[:, None]).squeeze(-1)
+
+
+@pytest.mark.parametrize(("depth", "cause"), [(2, "healthy"), (30, "vanishing")])
+def test_an_input_of_whole_numbers_is_no_way_around_the_layers(depth: int, cause: str) -> None:
+    torch.manual_seed(1)
+    graph = torch.arange(32).repeat_interleave(6)
+    x, edges = torch.randn(192, 6), torch.randint(0, 6, (2, 600))
+    edges = edges + 6 * torch.randint(0, 32, (600,))
+    targets = torch.zeros(32).index_add(0, graph, x[:, 0].square())
+    model = Message(depth)
+    found = diagnose(model, ((x, edges, graph), targets), F.mse_loss)
+    # What autograd itself says: does the first layer get a gradient next to the last one's?
+    F.mse_loss(model(x, edges, graph), targets).backward()
+    first, last = (float(each.weight.grad.norm()) for each in (model.start, model.head))
+    assert (first < 1e-6 * last) == (cause == "vanishing")
+    assert found.cause == cause
+    # An embedding looks whole numbers up, and what it says is a way in.
+    words = nn.Sequential(nn.Embedding(50, 16), nn.Flatten(), nn.Linear(64, 3))
+    asked = torch.randint(0, 50, (64, 4)), torch.arange(64) % 3
+    assert diagnose(words, asked, F.cross_entropy).cause == "healthy"

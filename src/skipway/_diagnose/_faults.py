@@ -93,15 +93,29 @@ def _through_time(facts: Facts, graph: Graph) -> bool:
 
 
 def _passable(facts: Facts, graph: Graph) -> bool:
-    """Tell whether a way from an input to an output passes no layer that counts as dying."""
+    """Tell whether a way from an input to an output passes no layer that counts as dying.
+
+    Whole numbers are places (edges, lengths, whose a node is) until a layer looks them up.
+    """
+    layers = {unit.node for unit in graph.units}
     dying = {layer.name for layer in facts.dying}
     closed = {unit.node for unit in graph.units if unit.name in dying}
     reached: set[int] = set()
     for node in graph.nodes:
-        fed = node.op == "input" or not reached.isdisjoint(node.inputs)
+        if node.op == "input":
+            fed = node.dtype.startswith(("float", "bfloat", "complex"))
+        else:
+            known = not reached.isdisjoint(node.inputs)
+            fed = known or (node.index in layers and _looks_up(graph, node))
         if fed and node.index not in closed:
             reached.add(node.index)
     return not reached.isdisjoint(graph.outputs)
+
+
+def _looks_up(graph: Graph, node: Node) -> bool:
+    return bool(node.inputs) and all(
+        not graph.nodes[i].dtype.startswith(("float", "bfloat", "complex")) for i in node.inputs
+    )
 
 
 def _layer_before(graph: Graph, index: int) -> str:

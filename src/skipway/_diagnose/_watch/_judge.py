@@ -37,6 +37,7 @@ class Judge:
         self.hooked: frozenset[str] = frozenset()
         kept = limit.BEGUN + 1
         self.stays = False
+        self._off = np.zeros(len(history.names), bool)
         self._fast_since: int | None = None
         self._progress: deque[float] = deque(maxlen=kept)
         self._rates: deque[float] = deque(maxlen=kept)
@@ -89,7 +90,8 @@ class Judge:
         with_gradient = np.maximum(layers.with_gradient, 1)
         lost = self.narrow & (layers.lost >= limit.LOST * with_gradient) & (layers.step > 0)
         found += follow("rounded", step.number, looked, lost)
-        found += follow("dead", step.number, looked, self._dead(layers))
+        self._off = self._dead(layers)
+        found += follow("dead", step.number, looked, self._off)
         epsilon = layers.epsilon > limit.EPSILON_SHARE * with_gradient
         progress = self.history.share()
         if progress is not None and progress >= limit.TOO_SLOW:
@@ -123,6 +125,7 @@ class Judge:
         looked[places] = True
         need = limit.RELATIVE_DYING if relative else limit.DYING
         dying[places] = (lost > need) & (relative | (elasticity < limit.WEAK))
+        dying &= ~self._off  # said already, and why
         exploding[places] = not relative and not self._nearly_solved(step)
         exploding[places] &= elasticity > limit.EXPLODING
         found = self.spells.follow("dying", step.number, looked, dying)
