@@ -10,6 +10,7 @@ diagnose ─► _check (is there something to diagnose?)
 from __future__ import annotations
 
 from ._examine import diagnose
-from ._watch._watching import Watch, watch
+from ._watch._verb import watch
+from ._watch._watching import Watch
 
 __all__ = ["Watch", "diagnose", "watch"]

@@ -1,0 +1,151 @@
+"""`watch`: what happens to the layers while someone trains."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from ..._errors import OptimizerError
+from ..._trace._watch._across import Across
+from ..._trace._watch._layers import bare, find_layers
+from ..._trace._watch._outputs import Outputs
+from ..._trace._watch._steps import Steps
+from ..._trace._watch._turn import Turn
+from .._check import check_model, check_optimizer
+from ._watching import Watch
+
+_OFTEN, _APART = 10, 50  # looks and steps from one look at the outputs to the next
+WEIGHTS = 2**18  # numbers of large tensors that one look takes on
+
+
+@contextmanager
+def watch(
+    model: nn.Module,
+    optimizer: Optimizer | Sequence[Optimizer],
+    *,
+    every: int = 10,
+    outputs: int | None = None,
+    scaler: Any = None,
+    notify: Callable[[str], None] | None = None,
+    weights: int | None = None,
+) -> Iterator[Watch]:
+    """Watch the layers of a model while you train it, in your own loop.
+
+    Training goes exactly as it would without: hooks on the optimizer read the gradients before
+    and the weights before and after its real steps, and hooks on the layers read what passes.
+    They are gone on leaving, also after an exception, and what was seen is kept.
+
+    Args:
+        model: that is trained; also wrapped in DistributedDataParallel, sharded by `fully_shard`,
+            or compiled if it has not run yet.
+        optimizer: that trains it, or several.
+        every: how many steps from one look to the next. The first step is looked at too.
+        outputs: at how many looks once the outputs of the layers are looked at, Adam's epsilon,
+            and every single weight; 0 for never. The first three looks are among them. By default
+            every tenth, and at least 50 steps lie between them: they cost several times as much.
+            Layers that compute in one piece (a dense block of `skipway.models`) are then left
+            alone; with a number of yours they compute layer by layer at these looks.
+        scaler: the GradScaler, if one is used with an optimizer that is not fused.
+        notify: is called with one line for every finding, when it appears; by default it is a
+            `SkipwayWarning`.
+        weights: how many numbers of large tensors (65,536 and more) one look takes on, one tensor
+            at least; they take turns. All of them with a large number; by default 262,144, and
+            with `every=1` at every second look.
+
+    Returns:
+        A context manager that gives the `Watch`.
+
+    Raises:
+        ModelError: the model has no parameters, or was compiled and has run before, so that its
+            layers cannot be seen any more.
+        OptimizerError: an optimizer holds none of the model's parameters.
+        LossError: the loss that was handed in is not the one that backward() is called on.
+
+    Example:
+        >>> import torch
+        >>> _ = torch.manual_seed(0)
+        >>> net = nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 1))
+        >>> optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        >>> x = torch.randn(64, 4)
+        >>> with watch(net, optimizer) as seen:
+        ...     for _ in range(15):
+        ...         optimizer.zero_grad()
+        ...         seen.loss((net(x) - x.sum(1, keepdim=True)).square().mean()).backward()
+        ...         optimizer.step()
+        >>> seen.step, seen.diagnosis().cause, round(seen.scalars()["loss"], 2)
+        (15, 'healthy', 0.08)
+    """
+    made, steps = _made(
+        model,
+        optimizer,
+        every=every,
+        outputs=outputs,
+        scaler=scaler,
+        notify=notify,
+        weights=weights,
+    )
+    try:
+        steps.place()
+        yield made
+    finally:
+        steps.remove()
+
+
+def _made(
+    model: nn.Module,
+    optimizer: Any,
+    *,
+    every: int,
+    outputs: int | None,
+    scaler: Any,
+    notify: Callable[[str], None] | None,
+    weights: int | None,
+) -> tuple[Watch, Steps]:
+    check_model(model)
+    inner, _ = bare(model)
+    optimizers = [_bare_optimizer(each) for each in _several(optimizer)]
+    if not optimizers or None in optimizers:
+        raise OptimizerError(
+            "watch looks at the steps of the optimizer that trains the model, and was given none."
+        )
+    for each in optimizers:
+        check_optimizer(each, inner)
+    whole_numbers = all(isinstance(each, int) for each in (every, outputs or 0, weights or 0))
+    if not whole_numbers or every < 1 or (outputs or 0) < 0:
+        raise OptimizerError(
+            f"every={every!r}, outputs={outputs!r}, weights={weights!r}: each is a whole number, "
+            "every 1 or more, outputs 0 or more."
+        )
+    whole, layers = outputs is None, find_layers(model)
+    if outputs is None:
+        outputs = max(_OFTEN, math.ceil(_APART / every))
+    parameters = [each.parameter for each in layers.owned]
+    across = Across(model, parameters)
+    places = {id(each): at for at, each in enumerate(parameters)}
+    names = [each.layer for each in layers.owned]
+    most = WEIGHTS if weights is None else weights
+    pause = 2 if weights is None and every == 1 else 1
+    turns = [Turn(each, names, places, every, outputs, most, pause) for each in optimizers]
+    looked = layers.apart() if whole else layers
+    seen = None
+    if outputs and looked.modules:
+        seen = Outputs(looked.modules, lasting=looked.compiled, parts=looked.parts)
+    made: list[Watch] = []
+    steps = Steps(turns, seen, across, scaler, lambda turn, step: made[0]._see(turn, step))
+    made.append(Watch(layers, turns, steps, across, notify))
+    return made[0], steps
+
+
+def _several(optimizer: Any) -> list[Any]:
+    return list(optimizer) if isinstance(optimizer, (list, tuple)) else [optimizer]
+
+
+def _bare_optimizer(optimizer: Any) -> Any:
+    # Accelerate wraps the optimizer in another one, whose own hooks never fire.
+    inner = getattr(optimizer, "optimizer", None)
+    return inner if isinstance(inner, Optimizer) else optimizer
