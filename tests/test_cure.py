@@ -13,7 +13,7 @@ from torch import nn
 
 import skipway
 from skipway import Case
-from skipway import _cure_words as words
+from skipway._cure import _words as words
 from skipway._errors import CaseError, RewireError, RunError
 from skipway._results import Comparison, Interval, Run, Variant
 
