@@ -71,6 +71,7 @@ class History:
         self.several = False
         self._of = np.full(len(owned), np.nan)
         self._stride, self._looks, self._last = 1, 0, 0
+        self._share: float | None = None
 
     def hold(self, places: Sequence[int]) -> None:
         """Learn which parameters an optimizer holds."""
@@ -89,6 +90,7 @@ class History:
         if step.loss is not None:
             first = self.losses.get(step.optimizer, (step.loss, 0.0))[0]
             self.losses[step.optimizer] = first, step.loss
+        self._share = self._taken(step)
         self._keep(step)
 
     @property
@@ -169,9 +171,15 @@ class History:
 
         Each optimizer's part is taken of its own loss.
         """
-        taken = self.seen & (self.latest[3] != 0)
-        if not self._last or self.loss is None or not self.loss > 0:
+        return self._share
+
+    def _taken(self, step: Step) -> float | None:
+        loss = self.loss
+        if loss is None or not loss > 0:
             return None
+        if step.loss is not None and step.looked.all():
+            return float(self.latest[3].sum()) / step.loss
+        taken = self.seen & (self.latest[3] != 0)
         own = self._of[taken]
         return float((self.latest[3, taken] / own).sum()) if (own > 0).all() else None
 

@@ -58,9 +58,11 @@ class Judge:
 
     def _unusual(self, step: Step) -> bool:
         """Tell, in a few operations, whether a look has to be looked into."""
-        if not math.isfinite(step.sums[:3].sum()):
-            return True
         if self.spells.running("stopped") or self.spells.running("non-finite"):
+            return True
+        if step.well:
+            return False
+        if not math.isfinite(step.sums[:3].sum()):
             return True
         return bool(((step.sums[2] == 0) & (step.sums[1] > 0)).any())
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,6 +59,9 @@ class Batch:
         parameters: on one device.
         arena: of at least as many rows as they take.
         shared: whether other batches use this memory in between.
+
+    Attributes:
+        well: whether all the last sums are plainly finite and larger than zero.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class Batch:
         self.rows = [rows_of(each) for each in parameters]
         self.starts = np.cumsum([0, *self.rows])[:-1]
         self.absent: list[int] = []
+        self.well = False
         self.shared = shared
         self._sharded = any(is_sharded(each) for each in parameters)
         self._simple = not self._sharded and not any(each.is_complex() for each in parameters)
@@ -127,21 +132,17 @@ class Batch:
 
     def take_gradients(self) -> None:
         """Keep the gradients that the step will use; those that are missing count as zero."""
-        found = [each.grad for each in self.parameters]
-        grads = [each for each in found if each is not None]
+        found: list[Any] = [each.grad for each in self.parameters]
         self.absent = []
-        if len(grads) == len(found):
-            self._gather(grads)
-        else:
-            self.absent = [at for at, each in enumerate(found) if each is None]
-            for view, grad, own in zip(self._gradients, found, self.parameters, strict=True):
-                view.zero_() if grad is None else view.copy_(plain_gradient(grad, own))
-
-    def _gather(self, grads: list[Tensor]) -> None:
-        if not self._simple or any(each.is_sparse for each in grads):
-            both = zip(grads, self.parameters, strict=True)
-            grads = [plain_gradient(grad, parameter) for grad, parameter in both]
-        torch._foreach_copy_(self._gradients, grads)
+        if self._simple:
+            try:
+                torch._foreach_copy_(self._gradients, found)
+                return
+            except (TypeError, RuntimeError):
+                pass  # one is missing, or sparse: to ask each of them first would take longer
+        self.absent = [at for at, each in enumerate(found) if each is None]
+        for view, grad, own in zip(self._gradients, found, self.parameters, strict=True):
+            view.zero_() if grad is None else view.copy_(plain_gradient(grad, own))
 
     def _subtract(self) -> None:
         # Nearly equal numbers have an exact difference; no other is off by more than one rounding.
@@ -158,7 +159,8 @@ class Batch:
             counts: whether weights are counted; 0 in the sums otherwise.
             moments: of Adam, where its epsilon is to be judged; NaN in the sums otherwise.
         """
-        found = self._sums.after(self._subtract, self._now, counts)
+        found, well = self._sums.after(self._subtract, self._now, counts)
+        self.well = well and not self.absent
         if scale != 1.0:
             found[1] /= scale * scale
             found[3] /= scale

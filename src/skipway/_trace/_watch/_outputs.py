@@ -240,15 +240,11 @@ def _resolved(
 ) -> dict[str, Passed]:
     if not found:
         return {}
-    device, kind = found[0][1].device, found[0][1].dtype
-    missing = torch.full((), -1.0, dtype=kind, device=device)
-    flat = [each if each is not None else missing for _, *rest in found for each in rest]
-    if any(each.device != device for each in flat):
-        flat = [each.to(device) for each in flat]
-    values = torch.stack(flat).view(-1, 3).tolist()
+    values = _floats([each for _, *rest in found for each in rest])
     sums: dict[str, list[float]] = {}
     signals: dict[str, float] = {}
-    for (name, *_), (size, gradient, signal) in zip(found, values, strict=True):
+    by_pass = zip(values[::3], values[1::3], values[2::3], strict=True)
+    for (name, *_), (size, gradient, signal) in zip(found, by_pass, strict=True):
         total = sums.setdefault(name, [0.0, 0.0])
         total[0] += size * size
         total[1] += gradient * gradient
@@ -258,3 +254,14 @@ def _resolved(
         name: Passed(output**0.5, gradient**0.5 / scale, signals.get(name))
         for name, (output, gradient) in sums.items()
     }
+
+
+def _floats(numbers: Sequence[Tensor | None]) -> list[float]:
+    """Return numbers on the host, in one transfer from a device; -1 for those that are missing."""
+    known = [each for each in numbers if each is not None]
+    device, kind = known[0].device, known[0].dtype
+    if all(each.device.type == "cpu" for each in known):
+        return [-1.0 if each is None else each.item() for each in numbers]
+    missing = torch.full((), -1.0, dtype=kind, device=device)
+    flat = [missing if each is None else each.to(device, kind) for each in numbers]
+    return list(map(float, torch.stack(flat).tolist()))

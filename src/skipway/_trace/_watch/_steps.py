@@ -15,6 +15,7 @@ from torch.utils.hooks import RemovableHandle
 from ._across import Across
 from ._batch import Batch
 from ._outputs import Outputs, Passed
+from ._sums import Sums
 from ._turn import Handed, Step, Turn
 
 
@@ -159,16 +160,10 @@ class Steps:
 
     def _step(self, turn: Turn, batches: list[Batch], scale: float) -> Step:
         deep = turn.deep
-        sums, (looked, counted) = turn.nothing()
         whole = scale if self._scaler is None else float(self._scaler.get_scale())
         with torch.no_grad():
-            for batch in batches:
-                # The turns of large tensors come seldom enough to count them each time.
-                counts = deep or batch.shared
-                moments = turn.moments(batch) if counts else None
-                sums[:, batch.places] = batch.sums(scale, counts=counts, moments=moments)
-                looked[batch.places] = True
-                counted[batch.places] = counts
+            found = [self._sums(turn, batch, scale, deep) for batch in batches]
+        sums, looked, counted = turn.gathered(batches, found, deep)
         loss = self._across.mean(turn.loss(whole))
         return Step(
             number=max(turn.count + 1, *(each.count for each in self.turns)),
@@ -180,8 +175,15 @@ class Steps:
             rate=max(float(group.get("lr", 0.0)) for group in turn.optimizer.param_groups),
             counted=counted,
             deep=deep or len(batches) > 1,
+            well=all(batch.well for batch in batches),
             passed=self._passed(turn, whole) if deep else None,
         )
+
+    def _sums(self, turn: Turn, batch: Batch, scale: float, deep: bool) -> Sums:
+        # The turns of large tensors come seldom enough to count them each time.
+        counts = deep or batch.shared
+        moments = turn.moments(batch) if counts else None
+        return batch.sums(scale, counts=counts, moments=moments)
 
     def _passed(self, turn: Turn, scale: float) -> dict[str, Passed] | None:
         if self.outputs is None:

@@ -26,8 +26,8 @@ class RowSums:
 
     def after(
         self, subtract: Callable[[], None], now: Callable[[int], Tensor], counts: bool
-    ) -> Sums:
-        """Return all sums.
+    ) -> tuple[Sums, bool]:
+        """Return all sums, and whether those of squares are plainly finite and larger than zero.
 
         Args:
             subtract: takes the weights after the step off those before it, in the first buffer.
@@ -56,6 +56,7 @@ class OnHost(RowSums):
         self._both = both.numpy().reshape(2, -1, ROW)
         self._moved, self._slope = self._both
         self._by_row = np.empty((4, len(self._moved)), self._moved.dtype)
+        self._before, self._after = self._by_row[:2], self._by_row[2:]
         tiny = float(np.finfo(self._moved.dtype).smallest_normal)
         # What rounding near the smallest number may take from each square, and 10^9 times that.
         self._floor = np.asarray(rows) * ROW * tiny * 1e2
@@ -63,22 +64,23 @@ class OnHost(RowSums):
 
     def after(
         self, subtract: Callable[[], None], now: Callable[[int], Tensor], counts: bool
-    ) -> Sums:
+    ) -> tuple[Sums, bool]:
         by_row, found = self._by_row, np.zeros((len(QUANTITIES), len(self._rows)))
-        _dot(self._both, self._both, by_row[:2])
+        _dot(self._both, self._both, self._before)
         subtract()
-        _dot(self._moved, self._both, by_row[2:])
+        _dot(self._moved, self._both, self._after)
         np.add.reduceat(by_row, self._starts, axis=1, out=found[:4], dtype=float)
         # NaN compares as neither larger nor smaller, so this asks for what holds if all is well.
-        well = (found[:3] > self._floor) & (found[:3] <= self._top)
-        if not well.all():
-            for place in np.flatnonzero(~well.all(0)).tolist():
+        each_well = (found[:3] > self._floor) & (found[:3] <= self._top)
+        well = bool(each_well.all())
+        if not well:
+            for place in np.flatnonzero(~each_well.all(0)).tolist():
                 found[:4, place] = self._again(place, now(place))
         if counts:
             slope = self._slope != 0
             found[4] = self._count(slope)
             found[5] = self._count(slope & (self._moved == 0))
-        return found
+        return found, well
 
     def _again(self, place: int, now: Tensor) -> NDArray[np.float64]:
         """Sum one tensor in float64; what it was before the step is what it is and the way."""
@@ -125,7 +127,7 @@ class OnDevice(RowSums):
 
     def after(
         self, subtract: Callable[[], None], now: Callable[[int], Tensor], counts: bool
-    ) -> Sums:
+    ) -> tuple[Sums, bool]:
         moved, slope = self._moved, self._slope
         rows = [self._dot(moved, moved), self._dot(slope, slope)]
         subtract()
@@ -135,7 +137,7 @@ class OnDevice(RowSums):
             rows += [learns.sum(1), (learns & (moved == 0)).sum(1)]
         found = np.zeros((len(QUANTITIES), len(self._lengths)))
         found[: len(rows)] = self._summed(rows)
-        return found
+        return found, False
 
     def _summed(self, by_row: Sequence[Tensor]) -> Sums:
         data = torch.stack([each.to(self._kind) for each in by_row], 1)

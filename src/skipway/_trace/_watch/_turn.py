@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from ..._errors import LossError
 from ._batch import Arena, Batch, Moments, rows_of
 from ._outputs import Outputs, Passed
-from ._sums import QUANTITIES
+from ._sums import QUANTITIES, Sums
 from ._tensors import plain, width
 
 LARGE = 2**16  # numbers; a tensor this large pays for calls of its own
@@ -39,6 +39,7 @@ class Step:
         rate: the learning rate, the largest of its groups.
         counted: by parameter, whether its weights were counted.
         deep: whether any were, or outputs looked at.
+        well: whether every sum of squares is plainly finite and larger than zero.
         passed: by layer, what passed; `None` where outputs were not looked at.
     """
 
@@ -51,7 +52,11 @@ class Step:
     rate: float
     counted: NDArray[np.bool_]
     deep: bool
+    well: bool
     passed: dict[str, Passed] | None
+
+
+Gathered = tuple[Sums, NDArray[np.bool_], NDArray[np.bool_]]
 
 
 @dataclass
@@ -117,6 +122,12 @@ class Turn:
         self._small = [
             self._batch(kind, small, None) for kind, (small, _) in kinds.items() if small
         ]
+        self._everything = np.ones(len(self._layers), bool)
+        # Most often one batch is everything, as it stands in the model: nothing to sort then.
+        self._in_order = self.places == list(range(len(self._layers))) and not any(
+            large for _, large in kinds.values()
+        )
+        self._in_order &= len(self._small) == 1
         self._turns = [
             batch for kind, (_, large) in kinds.items() for batch in self._in_turns(kind, large)
         ]
@@ -290,7 +301,20 @@ class Turn:
             limits.append(float(group["eps"]) ** 2 * (1 - beta**step))
         return Moments(tensors, limits) if max(limits, default=-1.0) >= 0 else None
 
-    def nothing(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Return sums of nothing, and that nothing was looked at, nor counted."""
+    def gathered(self, batches: Sequence[Batch], found: Sequence[Sums], counts: bool) -> Gathered:
+        """Return the sums of all parameters, which were looked at, and which were counted.
+
+        Args:
+            batches: that were looked at.
+            found: their sums.
+            counts: whether weights were counted everywhere; in shared memory they always are.
+        """
+        if self._in_order:
+            return found[0], self._everything, self._everything if counts else ~self._everything
         total = len(self._layers)
-        return np.zeros((len(QUANTITIES), total)), np.zeros((2, total), bool)
+        sums, looked, counted = np.zeros((len(QUANTITIES), total)), *np.zeros((2, total), bool)
+        for batch, own in zip(batches, found, strict=True):
+            sums[:, batch.places] = own
+            looked[batch.places] = True
+            counted[batch.places] = counts or batch.shared
+        return sums, looked, counted
