@@ -10,8 +10,10 @@ numbers, the rest of its last row stays zero, so that sums run over whole rows.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,8 @@ from torch import Tensor
 
 from ._sums import ABSENT, ROW, OnDevice, OnHost, RowSums, Sums
 from ._tensors import is_sharded, plain, plain_gradient
+
+_SHARED = 2**15  # numbers; from here on torch shares a copy among its threads
 
 
 @dataclass
@@ -91,15 +95,24 @@ class Batch:
         alike = all(own.is_contiguous() and own.dtype == dtype for own in self._own)
         self._pieces = self._padded() if alike else None
 
-    def _padded(self) -> list[Tensor]:
-        """Return the parameters as flat pieces with zeros between them, as they lie in a buffer."""
-        pieces = []
-        for own, rows in zip(self._own, self.rows, strict=True):
-            pieces.append(own.view(-1))
+    def _padded(self) -> list[tuple[list[Tensor], Tensor]]:
+        """Return the parameters as flat pieces with zeros between them, and where they go.
+
+        Few enough at a time that torch copies them in one thread: to wake others takes longer.
+        """
+        ends = [0]
+        for start, rows in zip(self.starts.tolist(), self.rows, strict=True):
+            if (start + rows) * ROW - ends[-1] >= _SHARED and start * ROW > ends[-1]:
+                ends.append(start * ROW)
+        ends.append(len(self._flat[0]))
+        found: list[tuple[list[Tensor], Tensor]] = [
+            ([], self._flat[0][start:end]) for start, end in pairwise(ends)
+        ]
+        for start, own, rows in zip(self.starts.tolist(), self._own, self.rows, strict=True):
+            pieces, _ = found[bisect_right(ends, start * ROW) - 1]
             rest = rows * ROW - own.numel()
-            if rest:
-                pieces.append(own.new_zeros(rest))
-        return pieces
+            pieces += [own.view(-1), own.new_zeros(rest)] if rest else [own.view(-1)]
+        return found
 
     def _views(self, flat: Tensor) -> list[Tensor]:
         starts = (int(start) * ROW for start in self.starts)
@@ -122,7 +135,8 @@ class Batch:
         if self._pieces is None:
             torch._foreach_copy_(self.weights, own)
         else:
-            torch.cat(self._pieces, out=self._flat[0])
+            for pieces, place in self._pieces:
+                torch.cat(pieces, out=place)
 
     def _zero_ends(self) -> None:
         # Another batch may have used this memory: the end of each last row has to be zero.

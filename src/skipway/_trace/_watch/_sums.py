@@ -66,9 +66,10 @@ class OnHost(RowSums):
         self, subtract: Callable[[], None], now: Callable[[int], Tensor], counts: bool
     ) -> tuple[Sums, bool]:
         by_row, found = self._by_row, np.zeros((len(QUANTITIES), len(self._rows)))
-        _dot(self._both, self._both, self._before)
-        subtract()
-        _dot(self._moved, self._both, self._after)
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is summed again
+            _dot(self._both, self._both, self._before)
+            subtract()
+            _dot(self._moved, self._both, self._after)
         np.add.reduceat(by_row, self._starts, axis=1, out=found[:4], dtype=float)
         # NaN compares as neither larger nor smaller, so this asks for what holds if all is well.
         each_well = (found[:3] > self._floor) & (found[:3] <= self._top)
@@ -106,10 +107,9 @@ class OnHost(RowSums):
 
 
 def _dot(a: NDArray[Any], b: NDArray[Any], out: NDArray[Any]) -> None:
-    """Write the inner products of rows; what overflows is summed again by the caller."""
+    """Write the inner products of rows."""
     if hasattr(np, "vecdot"):  # from NumPy 2 on; twice as fast
-        with np.errstate(over="ignore", invalid="ignore"):
-            np.vecdot(a, b, out=out)
+        np.vecdot(a, b, out=out)
     else:
         np.einsum("...i,...i->...", a, b, out=out)
 
