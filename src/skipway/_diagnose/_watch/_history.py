@@ -177,7 +177,7 @@ class History:
         loss = self.loss
         if loss is None or not loss > 0:
             return None
-        if step.loss is not None and step.looked.all():
+        if step.loss is not None and step.loss > 0 and step.looked.all():
             return float(self.latest[3].sum()) / step.loss
         taken = self.seen & (self.latest[3] != 0)
         own = self._of[taken]
