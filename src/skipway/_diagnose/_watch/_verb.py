@@ -19,7 +19,8 @@ from ..._trace._watch._turn import Turn
 from .._check import check_model, check_optimizer
 from ._watching import Watch
 
-_OFTEN, _APART = 10, 50  # looks and steps from one look at the outputs to the next
+_OFTEN, _APART = 10, 100  # looks and steps from one look at the outputs to the next
+_BETWEEN = 4  # steps from one look at large tensors to the next
 WEIGHTS = 2**18  # numbers of large tensors that one look takes on
 
 
@@ -47,7 +48,7 @@ def watch(
         every: how many steps from one look to the next. The first step is looked at too.
         outputs: at how many looks once the outputs of the layers are looked at, Adam's epsilon,
             and every single weight; 0 for never. The first three looks are among them. By default
-            every tenth, and at least 50 steps lie between them: they cost several times as much.
+            every tenth, and at least 100 steps lie between them: they cost several times as much.
             Layers that compute in one piece (a dense block of `skipway.models`) are then left
             alone; with a number of yours they compute layer by layer at these looks.
         scaler: the GradScaler, if one is used with an optimizer that is not fused.
@@ -55,7 +56,7 @@ def watch(
             `SkipwayWarning`.
         weights: how many numbers of large tensors (65,536 and more) one look takes on, one tensor
             at least; they take turns. All of them with a large number; by default 262,144, and
-            with `every=1` at every second look.
+            about four steps apart.
 
     Returns:
         A context manager that gives the `Watch`.
@@ -129,7 +130,7 @@ def _made(
     places = {id(each): at for at, each in enumerate(parameters)}
     names = [each.layer for each in layers.owned]
     most = WEIGHTS if weights is None else weights
-    pause = 2 if weights is None and every == 1 else 1
+    pause = math.ceil(_BETWEEN / every) if weights is None else 1
     turns = [Turn(each, names, places, every, outputs, most, pause) for each in optimizers]
     looked = layers.apart() if whole else layers
     seen = None
