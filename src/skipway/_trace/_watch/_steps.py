@@ -81,7 +81,9 @@ class Steps:
 
     def _pre(self, turn: Turn) -> Callable[[Optimizer, Any, Any], Any]:
         def before(optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
-            if turn.enter(sys._getframe(1)) or not turn.watched:
+            if turn.nests and turn.enter(sys._getframe(1)):
+                return None
+            if not turn.watched:
                 return None
             turn.refresh()
             closure = args[1] if len(args) > 1 else kwargs.get("closure")
@@ -131,16 +133,14 @@ class Steps:
 
     def _post(self, turn: Turn) -> Callable[[Optimizer, Any, Any], None]:
         def after(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-            if turn.leave():
+            if turn.nests and turn.leave():
                 return
             infinite = getattr(optimizer, "found_inf", None)  # of a GradScaler, for this step
             if turn.watched:
                 self._look(turn, infinite)
                 self._prepare()
-            else:
-                turn.pass_by(infinite)
-                if turn.watched:
-                    self._prepare()
+            elif turn.pass_by(infinite):
+                self._prepare()
 
         return after
 

@@ -94,6 +94,9 @@ class Turn:
         self.every, self.outputs = every, outputs
         self.attempts = self.looks = 0
         self._left_out: Tensor | int = 0
+        # Hooks are called around the step of each class that has one of its own.
+        own = [each for each in type(optimizer).__mro__ if "step" in vars(each)]
+        self.nests = len(own) > 2  # besides that of `Optimizer`, which does nothing
         self._frame: FrameType | None = None
         self._inside = 0
         self.watched = True
@@ -196,8 +199,8 @@ class Turn:
         self.attempts += 1
         self._left_out = self._left_out + 1
 
-    def pass_by(self, infinite: Tensor | None) -> None:
-        """Count a step that is not looked at.
+    def pass_by(self, infinite: Tensor | None) -> bool:
+        """Count a step that is not looked at, and tell whether the next one is.
 
         Args:
             infinite: more than 0 where GradScaler had the optimizer leave it out. It stays on its
@@ -206,6 +209,7 @@ class Turn:
         if infinite is not None:
             self._left_out = self._left_out + (infinite.detach() > 0).to(torch.int64).sum()
         self.done()
+        return self.watched
 
     def enter(self, frame: FrameType) -> bool:
         """Tell whether this step is a part of one: a subclass's step calls that of its base.
