@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 from collections.abc import Callable
 
 import pytest
@@ -233,6 +234,17 @@ def test_a_step_on_a_copy_leaves_gradients_and_weights_as_they_are(name, begun, 
     real[1].step()  # the very optimizer, on a copy of its own
     for n, parameter in real[0].named_parameters():
         assert torch.equal(taken.after[n], parameter), n
+
+
+def test_a_diagnosis_keeps_no_copy_of_the_weights_nor_of_their_gradients() -> None:
+    model = nn.Sequential(nn.Linear(37, 41), nn.ReLU(), nn.Linear(41, 41), nn.Linear(41, 2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    batch = torch.randn(8, 37), torch.randint(2, (8,))
+    found = diagnose(model, batch, F.cross_entropy, optimizer=optimizer)
+    gc.collect()
+    alive = [each for each in gc.get_objects() if issubclass(type(each), Tensor)]
+    assert [each is model[0].weight for each in alive if each.shape == (41, 37)] == [True]
+    assert found.what_if(skip=("0", "2")) is not None
 
 
 class Rotated(nn.Module):

@@ -97,6 +97,7 @@ def diagnose(
             found = first_look(facts)
         if more_to_try(facts, found):
             facts = try_further(task, facts)  # trains on copies, for as long as it takes
+        task.after.clear()  # the diagnosis asks the task further questions, and would hold it
         facts = replace(facts, undecided=False)
         found = [with_numbers(each, facts) for each in last_look(facts)]
     return _diagnosis(facts, found, task, when)

@@ -107,6 +107,8 @@ def take_step(model: nn.Module, optimizer: Optimizer, gradients: Gradients) -> T
         if id(weight) in added:
             _compare_decay(numbers, index, weight, gradients.get(name), added[id(weight)])
     _measure_epsilon(numbers, used)
+    for parameter in real.values():
+        parameter.grad = None  # may be the caller's own
     read = numbers.resolve()
     moves = {name: _move(read, i, count_of(p)) for i, (name, p) in enumerate(before.items())}
     small, all_of = read.get("small", {}), read.get("of", {})
