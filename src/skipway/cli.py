@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,24 +12,15 @@ import click
 
 from . import __version__, cases
 from ._cli_errors import Commands
-from ._cli_options import (
-    check_ending,
-    json_option,
-    plan_and_save,
-    shape_option,
-    training_options,
-    workers_of,
-)
+from ._cli_options import check_ending, json_option, plan_and_save, shape_option
 from ._cli_results import finish, finish_rewiring, plan_in, result_in, say_where, show
+from ._cli_training import Training, training_options
 from .learn._commands import learn
 
 if TYPE_CHECKING:
     from ._case import Case
 
-RUNS = Path("skipway-runs")
 CASE_HELP = "CASE is a built-in name (see `skipway cases`) or path/to/file.py[:name]."
-
-
 SUBJECT_HELP = (
     f"{CASE_HELP} With --shape, MODEL is path/to/file.py:name or package.module:name (such as "
     "torchvision.models:resnet18), a network or a function that returns one."
@@ -54,21 +43,7 @@ def main(show_traceback: bool) -> None:
 @click.argument("case", default="plain-mlp", metavar="[CASE]")
 @training_options
 @json_option
-def cure(
-    case: str,
-    seeds: int,
-    epochs: int | None,
-    workers: int | None,
-    folder: Path | None,
-    fresh: bool,
-    controls: bool,
-    budget: Any,
-    time_limit: float | None,
-    retry_failed: bool,
-    cluster: str | None,
-    cluster_options: tuple[str, ...],
-    as_json: bool,
-) -> None:
+def cure(case: str, training: Training, as_json: bool) -> None:
     """Diagnose, rewire, compare, report: the main job.
 
     Names the cause and the place, rewires the network by addition and by concatenation where
@@ -80,18 +55,13 @@ def cure(
     """
     from ._cure import cure as run
 
-    problem = _find(case, epochs)
-    place = _folder(folder, problem.name)
-    with _kept_in(place, fresh), _progress("cure") as progress:
+    problem = _find(case, training.epochs)
+    place = training.place(problem.name)
+    with training.kept_in(place), _progress("cure") as progress:
         result = run(
             problem,
-            seeds=seeds,
-            workers=workers_of(workers, cluster, cluster_options),
-            folder=place,
-            controls=controls,
-            budget=budget,
-            time_limit=time_limit,
-            retry_failed=retry_failed,
+            **training.settings(place),
+            time_limit=training.time_limit,
             progress=progress,
             command=_command(),
         )
@@ -217,17 +187,7 @@ def skips(case: str, shape: str | None, save: Path | None, as_json: bool) -> Non
 @json_option
 def compare(
     case_names: tuple[str, ...],
-    seeds: int,
-    epochs: int | None,
-    workers: int | None,
-    folder: Path | None,
-    fresh: bool,
-    controls: bool,
-    budget: Any,
-    time_limit: float | None,
-    retry_failed: bool,
-    cluster: str | None,
-    cluster_options: tuple[str, ...],
+    training: Training,
     dry_run: bool,
     save: Path | None,
     as_json: bool,
@@ -239,26 +199,19 @@ def compare(
     from ._compare import compare as run
     from ._compare import foresee
 
-    problems = [_find(name, epochs) for name in case_names]
+    problems = [_find(name, training.epochs) for name in case_names]
     names = [problem.name for problem in problems]
     if len(set(names)) < len(names):
         raise click.UsageError(f"Two of the cases have the same name: {', '.join(names)}.")
-    place = _folder(folder, "-vs-".join(names))
-    together = dict(zip(names, problems, strict=True))
-    shared: dict[str, Any] = {
-        "seeds": seeds,
-        "workers": workers_of(workers, cluster, cluster_options),
-        "folder": place,
-        "controls": controls,
-        "budget": budget,
-        "retry_failed": retry_failed,
-    }
+    place = training.place("-vs-".join(names))
+    together, settings = dict(zip(names, problems, strict=True)), training.settings(place)
     if dry_run:
-        show(foresee(together, **shared, fresh=fresh).to_dict(), as_json)
+        show(foresee(together, **settings, fresh=training.fresh).to_dict(), as_json)
         return
-    with _kept_in(place, fresh):
+    with training.kept_in(place):
         with _progress("compare") as progress:
-            result = run(together, **shared, time_limit=time_limit, progress=progress)
+            limit = training.time_limit
+            result = run(together, **settings, time_limit=limit, progress=progress)
         result.save(place / "result.json")
         finish(result, save or place / "report.html", as_json)
 
@@ -313,21 +266,6 @@ def docs(page: str) -> None:
 def _find(spec: str, epochs: int | None = None) -> Case:
     case = cases.find(spec)
     return case if epochs is None else case.replace(epochs=epochs)
-
-
-def _folder(folder: Path | None, name: str) -> Path:
-    return folder or RUNS / "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
-
-
-@contextmanager
-def _kept_in(place: Path, fresh: bool) -> Iterator[None]:
-    """Keep other processes out until trainings, result and report are all there."""
-    from ._compare import forget, locked
-
-    with locked(place):
-        if fresh:
-            forget(place)
-        yield
 
 
 def _progress(title: str) -> Any:
