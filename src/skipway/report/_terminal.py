@@ -12,6 +12,7 @@ from rich.text import Text
 from .._visible import visible_in
 from . import _heat, _sides, _skips, _source, _spine, _verdict
 from ._heat_text import heat_map
+from ._keys import Key
 from ._outlook import outlook
 from ._page import fields, written
 from ._rows import Side
@@ -88,7 +89,7 @@ def _head(data: Data) -> list[RenderableType]:
     return parts
 
 
-def _figure(key: _verdict.Key) -> str:
+def _figure(key: Key) -> str:
     unit = f" {key.unit}" if key.unit else ""
     return f"{key.was} → {key.now}{unit}" if key.now else f"{key.was}{unit}"
 
