@@ -290,3 +290,45 @@ def test_an_output_of_several_tensors_is_weighed_against_a_constant_too(named):
         optimizer.step()
     optimizer.zero_grad()
     assert diagnose(model, BATCH, loss, optimizer=optimizer).cause == "solved"
+
+
+class LowRank(nn.Module):
+    """A frozen layer with a low-rank branch that starts at zero, after Hu et al. (2106.09685)."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        self.layer = layer.requires_grad_(False)
+        self.down = nn.Parameter(torch.randn(4, layer.in_features) / 20)
+        self.up = nn.Parameter(torch.zeros(layer.out_features, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) + x @ self.down.T @ self.up.T
+
+
+def test_low_rank_branches_that_start_at_zero_are_no_dead_branches():
+    model = network()
+    for at in (0, 2, 4):
+        model[at] = LowRank(model[at])
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-2)
+    found = look(model, optimizer)
+    assert [each.cause for each in found.findings] == ["healthy", "frozen"]
+    assert "by 0 %" not in found.summary
+    for _ in range(60):  # and it trains
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(BATCH[0]), BATCH[1])
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.7 * found.loss
+
+
+def test_a_head_that_was_exchanged_after_the_optimizer_was_built_is_told():
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    model[4] = nn.Linear(model[4].in_features, 10)
+    (told,) = (each for each in look(model, optimizer).findings if each.cause == "frozen")
+    assert told.layers == ("4",)
+    assert "In their place" in told.evidence
+    assert told.remedy.startswith("Build the optimizer")
+    optimizer = torch.optim.SGD(model[:4].parameters(), lr=0.1)  # left out on purpose, perhaps
+    (told,) = (each for each in look(model, optimizer).findings if each.cause == "frozen")
+    assert told.remedy.startswith("None if it is meant")

@@ -6,7 +6,7 @@ import copy
 import math
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -744,6 +744,11 @@ def test_a_step_that_the_scaler_leaves_out_is_none(fused: bool, every: int) -> N
     assert steps[-1] <= taken
 
 
+class Unwatched:
+    def loss(self, loss: Tensor) -> Tensor:
+        return loss
+
+
 class Noisy(torch.optim.Adam):
     """A step of one's own around that of the base, as people write it."""
 
@@ -977,6 +982,37 @@ def test_a_compiled_model_is_seen_and_trains_the_same(how: str) -> None:
         looked = [step for step, value in zip(watching.steps, row, strict=True) if value]
         assert looked == [1, 5, 10, 15, 30]
     assert not any(module._forward_hooks for module in model.modules())
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script_method")
+@pytest.mark.parametrize("within", [True, False])
+def test_a_compiled_step_is_watched_and_trains_the_same(within: bool) -> None:
+    """PyTorch's own recipe for a compiled optimizer."""
+    curves = []
+    for watched in (False, True):
+        torch._dynamo.reset()
+        model, (x, y) = net(), batch()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        step = torch.compile(optimizer.step, backend="eager")
+        watch = skipway.watch(model, optimizer, every=1) if watched else nullcontext(Unwatched())
+        losses = []
+        if not within:
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            step()  # compiled before it is watched
+        with watch as seen:
+            for _ in range(5):
+                optimizer.zero_grad()
+                loss = seen.loss(F.cross_entropy(model(x), y))
+                loss.backward()
+                slow = Slow(model)
+                step()
+                losses.append(loss.item())
+        if watched:
+            assert seen.step == 5
+            agree(seen.scalars(), slow, "0", losses[-1])
+        curves.append(losses)
+    assert curves[0] == curves[1]
 
 
 def test_hooks_that_come_too_late_for_a_compiled_model_are_an_error() -> None:

@@ -209,6 +209,58 @@ def test_a_head_that_is_never_called_is_a_note_and_no_illness() -> None:
         )
 
 
+@pytest.mark.parametrize("rate", [0.01, 100.0])
+def test_a_loss_that_is_negative_at_first_flies_apart_all_the_same(rate: float) -> None:
+    """The logarithm of a density that is above one: there is no floor at zero."""
+    model, (x, _) = net(), batch(64)
+    aim = 0.01 * x[:, :1]
+    optimizer = torch.optim.Adam(model.parameters(), lr=rate)
+    with skipway.watch(model, optimizer, every=5, notify=lambda _: None) as seen:
+        for _ in range(60):
+            optimizer.zero_grad()
+            away = model(x)[:, :1] - aim
+            seen.loss((away.square() / 2).mean() - 1.0).backward()
+            optimizer.step()
+    found = seen.diagnosis()
+    assert found.watching.loss[0] < 0
+    assert (found.cause == "lr-too-large") == (rate == 100.0)
+    assert found.cause in ("lr-too-large", "healthy")
+
+
+def test_what_is_freed_and_frozen_meanwhile_is_followed() -> None:
+    """Two stages in one watch: first the head, then everything but the first layer."""
+    model, (x, y) = net(), batch(64)
+    model.requires_grad_(False)
+    model[-1].requires_grad_(True)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with skipway.watch(model, optimizer, every=1, outputs=1) as seen:
+        for step in range(30):
+            if step == 10:
+                model.requires_grad_(True)
+                assert [each.trainable for each in seen.diagnosis().layers][:-1] == [False] * 4
+            if step == 20:
+                model[0].requires_grad_(False)
+            before = model[2].weight.detach().clone()
+            optimizer.zero_grad()
+            seen.loss(F.cross_entropy(model(x), y)).backward()
+            optimizer.step()
+    found = seen.diagnosis()
+    assert [each.trainable for each in found.layers] == [False, True, True, True, True]
+    moved = (model[2].weight.detach() - before).double().norm() / before.double().norm()
+    assert found.layer("2").step == pytest.approx(float(moved), rel=1e-6)
+    assert any("`0` is frozen" in note for note in found.notes)
+    assert found.cause == "healthy"
+
+
+def test_a_frozen_head_is_no_illness_where_the_loss_falls() -> None:
+    model = net(width=32)
+    model[-1].requires_grad_(False)
+    model[-3].requires_grad_(False)
+    said, diagnosis = found(model, sgd(model, 0.3), batch(64))
+    assert diagnosis.watching.loss[-1] < 0.9 * diagnosis.watching.loss[0]
+    assert (said, diagnosis.cause) == ([], "healthy")
+
+
 def test_a_short_look_at_a_loss_that_stays_is_no_praise() -> None:
     """Six looks are too few for a warning; what is said in the end has to be true all the same."""
     model = net()
@@ -221,7 +273,7 @@ def test_a_short_look_at_a_loss_that_stays_is_no_praise() -> None:
     optimizer = sgd(model, 0.003)
     said, diagnosis = found(model, optimizer, (x, coins), steps=30)
     assert (said, diagnosis.cause) == ([], "healthy")
-    assert diagnosis.headline == "The layers move, and the loss stays where it was."
+    assert diagnosis.headline == "The layers move, and the loss does not fall."
     assert "skipway.diagnose" in diagnosis.findings[0].remedy
     model = net()
     said, diagnosis = found(model, sgd(model, 0.1), hand=False)

@@ -146,6 +146,8 @@ class Facts:
     """Layers whose weight does not require a gradient."""
     unheld: tuple[str, ...] = ()
     """Layers that require a gradient and that the optimizer does not hold."""
+    exchanged: bool = False
+    """The optimizer holds, in place of those that it does not hold, some of another model."""
     zero_started: tuple[str, ...] = ()
     """Layers whose weight is exactly zero and has a gradient."""
     weak_everywhere: bool = False

@@ -88,6 +88,7 @@ class Task:
             step=None if taken is None else self._summed(taken, facts),
             learning_rate=_learning_rate(self.optimizer),
             decay=_decay(self.optimizer),
+            exchanged=_exchanged(facts, self.model, self.optimizer),
             slow=_slow(facts, self.model, self.optimizer),
             stopped=_stopped(self.optimizer),
             scheduled=_scheduled(self.optimizer),
@@ -217,6 +218,16 @@ class Task:
 
 def _held(optimizer: Optimizer) -> set[int]:
     return {id(p) for group in optimizer.param_groups for p in group["params"]}
+
+
+def _exchanged(facts: Facts, model: nn.Module, optimizer: Optimizer | None) -> bool:
+    """Tell whether what is not held has a double, of the same shape, that no module owns."""
+    groups = [] if optimizer is None else optimizer.param_groups
+    own = {id(p) for p in model.parameters()}
+    others = {tuple(p.shape) for group in groups for p in group["params"] if id(p) not in own}
+    known = dict(model.named_parameters())
+    missed = [known.get(f"{name.partition('#')[0]}.weight") for name in facts.unheld]
+    return bool(missed) and all(p is not None and tuple(p.shape) in others for p in missed)
 
 
 def _learning_rate(optimizer: Optimizer | None) -> float | None:

@@ -87,10 +87,15 @@ def solved(facts: Facts) -> Judgement | None:
 def healthy(facts: Facts) -> Judgement:
     """Nothing was found."""
     aside = {layer.name for layer in facts.dying}  # beside the way that is whole
+    if facts.zero_started:  # it and what lies before it have no signal yet to be sensitive to
+        aside |= {layer.name for layer in facts.layers if layer.elasticity == 0}
     dead = dead_branches(facts)
     aside |= set(dead.finding.layers) if dead else set()
-    living = [layer for layer in facts.reached or facts.layers if layer.name not in aside]
-    low = min(living or facts.layers, key=lambda layer: layer.elasticity)
+    kinds = (
+        [each for each in some if each.name not in aside] for some in (facts.reached, facts.layers)
+    )
+    living = next((layers for layers in kinds if layers), facts.layers)
+    low = min(living, key=lambda layer: layer.elasticity)
     evidence = f"The lowest elasticity is {prose(low.elasticity)}, at {code(low.name)}."
     if facts.step is not None:
         evidence += f" One step takes {prose(facts.step.progress)} of the loss away."

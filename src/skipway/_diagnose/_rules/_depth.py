@@ -43,6 +43,8 @@ def vanishing_beside(facts: Facts) -> Judgement | None:
     """Layers that the gradient does not reach beside a whole way, and whether they are missed."""
     if not facts.dying_beside or all((each.silent or 0) >= limit.SILENT for each in facts.dying):
         return None
+    if facts.zero_started and any(math.isinf(layer.decades_lost) for layer in facts.dying):
+        return None  # what lies before a weight of zero gets its gradient with the second step
     tried = facts.tried
     missed = tried is not None and (tried.held_out or 0.0) >= limit.CARRIED_OVER
     judgement = _judgement(facts)

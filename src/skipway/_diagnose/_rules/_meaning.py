@@ -166,10 +166,19 @@ def frozen(facts: Facts) -> Judgement | None:
         headline="The weights that should learn are frozen.",
         summary=f"{count(fixed)} of {count(weights)} weights cannot move, those of "
         + (f"the last layer, {code(names[-1])}," if head_still else f"{code(names[-1])}")
-        + f" among them. {_why(facts)} What is left cannot learn the task.",
+        + f" among them. {_why(facts)} {_left(facts, weights - fixed, head_still)}",
         place=names[-1],
         main=main,
     )
+
+
+def _left(facts: Facts, weights: int, head_still: bool) -> str:
+    if held_back(facts):
+        return "Where everything may learn the loss falls, and as it is hardly."
+    if not weights:
+        return "Nothing is left to learn with."
+    behind = ", in front of a last layer that stands still" if head_still else ""
+    return f"{plural(weights, 'weight')} {'is' if weights == 1 else 'are'} left to learn{behind}."
 
 
 def held_back(facts: Facts) -> bool:
@@ -200,14 +209,20 @@ def _frozen_finding(
     if facts.unheld and not facts.frozen:
         remedy = "Build the optimizer from all parameters that should learn, after the last "
         remedy += "layer was exchanged."
+    exchanged = facts.exchanged and not facts.frozen
+    evidence = f"{count(fixed)} of {count(weights)} weights ({percent(fixed / weights)}) stay as "
+    evidence += f"they are. {_why(facts)}{held_back_words(facts)}"
+    if exchanged:
+        evidence += " In their place it holds some of the same shapes that are of no layer here."
     return Finding(
         cause="frozen",
         title="Weights cannot move" if main else "Some layers are frozen",
         place=f"{span(names, len(facts.layers))}.",
-        evidence=f"{count(fixed)} of {count(weights)} weights ({percent(fixed / weights)}) stay "
-        f"as they are. {_why(facts)}{held_back_words(facts)}",
-        remedy=remedy if main else f"None if it is meant, as in fine-tuning. Otherwise: {remedy}",
-        sure=_frozen_sure(facts, main),
+        evidence=evidence,
+        remedy=remedy
+        if main or exchanged
+        else f"None if it is meant, as in fine-tuning. Otherwise: {remedy}",
+        sure=_frozen_sure(facts, main or exchanged),
         treatment="optimizer" if facts.unheld and not facts.frozen else "unfreeze",
         layers=names,
     )

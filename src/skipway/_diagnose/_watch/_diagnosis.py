@@ -52,7 +52,7 @@ def diagnosis(history: History, spells: Sequence[Spell], setting: Setting) -> Di
         each for each, spell in findings if spell.until is None or each.cause == "lr-too-large"
     ]
     main = lasting[0] if lasting else _well(history, setting.stays)
-    if _still(layers) and not lasting:
+    if _still(layers) and not lasting and not _falls(history):
         main = _frozen(layers)
     others = [each for each, _ in findings if each is not main]
     loss = history.loss if history.loss is not None else math.nan
@@ -115,10 +115,14 @@ def _well(history: History, stays: bool) -> Finding:
 def _healthy_title(history: History, stays: bool) -> str:
     """Say no more than was seen: whether something is learned only a loss that falls tells."""
     if stays:
-        return "The layers move, and the loss stays where it was"
+        return "The layers move, and the loss does not fall"
+    return "The layers learn" if _falls(history) else "The layers move"
+
+
+def _falls(history: History) -> bool:
     first, last = history.first_loss, history.loss
-    falls = first is not None and last is not None and last < limit.STUCK * first
-    return "The layers learn" if falls and not history.several else "The layers move"
+    known = first is not None and last is not None and not history.several
+    return known and last < limit.STUCK * first  # type: ignore[operator]  # known, as said
 
 
 def _still(layers: Sequence[LayerReading]) -> bool:

@@ -72,6 +72,7 @@ class History:
         self._of = np.full(len(owned), np.nan)
         self._stride, self._looks, self._last = 1, 0, 0
         self._share: float | None = None
+        self._positive = False
 
     def hold(self, places: Sequence[int]) -> None:
         """Learn which parameters an optimizer holds."""
@@ -166,22 +167,28 @@ class History:
         weights = values if where is None else np.where(where, values, 0.0)
         return np.asarray(np.bincount(self.layer, weights, len(self.names)), float)
 
-    def share(self) -> float | None:
+    def share(self, *, negative: bool = False) -> float | None:
         """Return which fraction of the loss the latest step removes, where that has a meaning.
 
         Each optimizer's part is taken of its own loss.
+
+        Args:
+            negative: whether to take it of the size of a loss that is negative, too.
         """
-        return self._share
+        return self._share if negative or self._positive else None
 
     def _taken(self, step: Step) -> float | None:
-        loss = self.loss
-        if loss is None or not loss > 0:
+        """Return the same, of the size of each loss."""
+        self._positive = self.loss is not None and self.loss > 0
+        if self.loss is None:
             return None
-        if step.loss is not None and step.loss > 0 and step.looked.all():
-            return float(self.latest[3].sum()) / step.loss
+        if step.loss is not None and abs(step.loss) > 0 and step.looked.all():
+            return float(self.latest[3].sum()) / abs(step.loss)
         taken = self.seen & (self.latest[3] != 0)
         own = self._of[taken]
-        return float((self.latest[3, taken] / own).sum()) if (own > 0).all() else None
+        self._positive &= bool((own > 0).all())
+        sizes = np.abs(own)
+        return float((self.latest[3, taken] / sizes).sum()) if (sizes > 0).all() else None
 
     def profile(
         self, order: Sequence[str]

@@ -25,13 +25,14 @@ class Judge:
     Args:
         history: of the numbers.
         narrow: by layer, whether its weights have 16 bits.
-        learns: by layer, whether a weight of it requires a gradient and an optimizer holds it.
         sizes: by layer, how many numbers its weight holds; infinite where it is usual that most
             of them get no gradient (an embedding).
     """
 
-    def __init__(self, history: History, narrow: Mask, learns: Mask, sizes: Numbers) -> None:
-        self.history, self.narrow, self.learns, self.sizes = history, narrow, learns, sizes
+    def __init__(self, history: History, narrow: Mask, sizes: Numbers) -> None:
+        self.history, self.narrow, self.sizes = history, narrow, sizes
+        # By layer, whether a weight of it requires a gradient and an optimizer holds it.
+        self.learns = np.zeros(len(history.names), bool)
         self.spells = Spells(len(history.names))
         self.order: Sequence[str] = ()
         self.hooked: frozenset[str] = frozenset()
@@ -67,12 +68,18 @@ class Judge:
         return bool(((step.sums[2] == 0) & (step.sums[1] > 0)).any())
 
     def _weights(self, step: Step, layers: ByLayer) -> list[Spell]:
-        looked = layers.looked & self.learns
+        looked = layers.looked
         sick = ~np.isfinite(layers.weight) | np.isinf(layers.gradient) | np.isinf(layers.step)
         sick |= np.isnan(layers.gradient) & ~self._absent(step)
-        found = self.spells.follow("non-finite", step.number, looked, sick, need=1)
+        # What is frozen meanwhile is looked at, and has nothing any more.
+        found = self._follow("non-finite", step, looked, sick, need=1)
         stopped = (layers.step == 0) & (layers.gradient > 0)
-        return found + self.spells.follow("stopped", step.number, looked, stopped)
+        return found + self._follow("stopped", step, looked, stopped)
+
+    def _follow(
+        self, kind: str, step: Step, looked: Mask, holds: Mask, need: int = limit.LASTING
+    ) -> list[Spell]:
+        return self.spells.follow(kind, step.number, looked, holds & self.learns, need)
 
     def _absent(self, step: Step) -> Mask:
         """Return the layers that are held and get no gradient at all."""
@@ -87,18 +94,18 @@ class Judge:
 
     def _counts(self, step: Step, layers: ByLayer) -> list[Spell]:
         # A layer without any gradient has nothing to count.
-        looked, follow = ~np.isnan(layers.lost) & self.learns, self.spells.follow
-        found = follow("detached", step.number, looked, self._absent(step) & ~self.uncalled())
+        looked, follow = ~np.isnan(layers.lost), self._follow
+        found = follow("detached", step, looked, self._absent(step) & ~self.uncalled())
         with_gradient = np.maximum(layers.with_gradient, 1)
         lost = self.narrow & (layers.lost >= limit.LOST * with_gradient) & (layers.step > 0)
-        found += follow("rounded", step.number, looked, lost)
+        found += follow("rounded", step, looked, lost)
         self._off = self._dead(layers)
-        found += follow("dead", step.number, looked, self._off)
+        found += follow("dead", step, looked, self._off)
         epsilon = layers.epsilon > limit.EPSILON_SHARE * with_gradient
         progress = self.history.share()
         if progress is not None and progress >= limit.TOO_SLOW:
             epsilon[:] = False  # the steps are whole, whatever sets their size
-        return found + follow("epsilon", step.number, looked, epsilon)
+        return found + follow("epsilon", step, looked, epsilon)
 
     def _dead(self, layers: ByLayer) -> Mask:
         """Return the layers whose units are off for the whole batch, though a gradient arrives.
@@ -152,19 +159,20 @@ class Judge:
         found = one("non-finite loss", number, not math.isfinite(loss), need=1)
         if self.history.several:
             return found  # what one of two opponents wins the other loses: neither has to fall
-        share = self.history.share()
-        if not first > 0 or share is None or not math.isfinite(loss):
+        share = self.history.share(negative=True)
+        if share is None or not math.isfinite(loss):
             # What a step that takes more than there is leaves behind is no illness of its own.
-            shot = first > 0 and not math.isfinite(loss) and max([0.0, *self._progress][-1:]) > 1
+            shot = not math.isfinite(loss) and max([0.0, *self._progress][-1:]) > 1
             return [*found, *self._overshot(number, shot, need=1)]
         self._progress.append(share)
         self._rates.append(step.rate)
         self._losses.append(loss)
         latest = sorted(islice(reversed(self._losses), limit.LASTING))
         recent = latest[len(latest) // 2]
-        stuck = recent >= limit.STUCK * first and len(self._losses) > limit.LASTING
+        # A loss that may be negative need not fall by any share of itself; it may fly apart.
+        stuck = recent >= limit.STUCK * first > 0 and len(self._losses) > limit.LASTING
         self.stays = stuck
-        apart = recent > limit.APART * first
+        apart = recent > limit.APART * abs(first) and max(self._progress) > limit.FAST
         if share <= limit.FAST:
             self._fast_since = None
         elif self._fast_since is None:

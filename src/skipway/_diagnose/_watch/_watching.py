@@ -43,19 +43,26 @@ class Watch:
         self._notify = notify
         self._history = History(layers.owned)
         names = self._history.names
-        self._learns = [
-            any(each.requires_grad for each in self._main(name))
-            and any(name in turn.layers for turn in turns)
-            for name in names
-        ]
         narrow = [self._own(name)[0].parameter.dtype.itemsize == 2 for name in names]
         sizes = [math.inf if self._sparse(name) else self._size(name) for name in names]
-        learns = np.asarray(self._learns)
-        self._judge = Judge(self._history, np.asarray(narrow), learns, np.asarray(sizes, float))
+        self._judge = Judge(self._history, np.asarray(narrow), np.asarray(sizes, float))
+        self._may_learn: list[bool] = []
         if steps.outputs is not None:
             self._judge.hooked = steps.outputs.hooked
         self._last = 0
         self._held: dict[int, list[int]] = {}
+
+    def _look_who_learns(self) -> None:
+        """Follow what is frozen or freed, and what an optimizer is given, while training."""
+        flags = [each.parameter.requires_grad for each in self._layers.owned]
+        new = [turn for turn in self._turns if turn.places is not self._held.get(id(turn))]
+        for turn in new:
+            self._held[id(turn)] = turn.places
+            self._history.hold(turn.places)
+        if new or flags != self._may_learn:
+            self._may_learn, main = flags, self._history.main & self._history.held
+            own = np.bincount(self._history.layer, main & flags, len(self._history.names))
+            self._judge.learns = own > 0
 
     def _own(self, layer: str) -> list[Any]:
         return [each for each in self._layers.owned if each.layer == layer]
@@ -122,7 +129,7 @@ class Watch:
         return Setting(
             types=[_type(self._layers.modules.get(name), self._own(name)) for name in names],
             sizes=[self._size(name) for name in names],
-            learns=self._learns,
+            learns=self._judge.learns.tolist(),
             order=[] if outputs is None else outputs.order,
             optimizer=", ".join(dict.fromkeys(optimizers)),
             every=self._turns[0].every,
@@ -161,9 +168,13 @@ class Watch:
                 f"{listed(unused)}: never called and without a gradient, so no step has a use for "
                 "what is in there."
             )
-        still = sum(not learns for learns in self._learns)
-        if still:
-            found.append(f"{still} of {len(self._learns)} layers are frozen or in no optimizer.")
+        pairs = zip(self._history.names, self._judge.learns, strict=True)
+        if still := [name for name, learns in pairs if not learns]:
+            are = "is" if len(still) == 1 else "are"
+            found.append(
+                f"{listed(still)} {are} frozen or in no optimizer: {len(still)} of "
+                f"{plural(len(self._history.names), 'layer')}."
+            )
         return found
 
     def _unused(self) -> list[str]:
@@ -177,9 +188,7 @@ class Watch:
 
     def _see(self, turn: Turn, step: Step) -> None:
         self._last = turn.attempts
-        if turn.places is not self._held.get(id(turn)):
-            self._held[id(turn)] = turn.places
-            self._history.hold(turn.places)
+        self._look_who_learns()
         self._history.add(step)
         if self._steps.outputs is not None:
             self._judge.order = self._steps.outputs.order

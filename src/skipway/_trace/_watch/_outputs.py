@@ -137,9 +137,10 @@ class Outputs:
             return
         raise ModelError(
             f"No layer of {self._named(part)} was seen to run: it was compiled and has run before, "
-            "and hooks that come after that never fire. Enter skipway.watch before the first call "
-            "of the compiled model (torch._dynamo.reset() makes it the first again), or give "
-            "outputs=0 to watch the weights and their gradients alone.",
+            "or another model of the same code has, and hooks that come after that never fire. "
+            "Enter skipway.watch before the first call of the compiled model "
+            "(torch._dynamo.reset() makes it the first again), or give outputs=0 to watch the "
+            "weights and their gradients alone.",
             page="training-setups#torchcompile",
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -48,8 +49,8 @@ class Steps:
         """Place the hooks."""
         for turn in self.turns:
             self._handles += [
-                turn.optimizer.register_step_pre_hook(self._pre(turn)),
-                turn.optimizer.register_step_post_hook(self._post(turn)),
+                turn.optimizer.register_step_pre_hook(_never_compiled(self._pre(turn))),
+                turn.optimizer.register_step_post_hook(_never_compiled(self._post(turn))),
             ]
         self._prepare()
 
@@ -81,7 +82,7 @@ class Steps:
 
     def _pre(self, turn: Turn) -> Callable[[Optimizer, Any, Any], Any]:
         def before(optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
-            if turn.nests and turn.enter(sys._getframe(1)):
+            if turn.nests and turn.enter(_calling()):
                 return None
             if not turn.watched:
                 return None
@@ -191,3 +192,17 @@ class Steps:
         self.outputs.check()
         names = [name for name in self.outputs.modules if name in turn.layers]
         return self._across.passed(self.outputs.take(turn.layers, scale), names)
+
+
+def _calling() -> FrameType | None:
+    """Return the frame that calls a hook, past what keeps the hook from being compiled."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("torch._dynamo"):
+        frame = frame.f_back
+    return frame
+
+
+def _never_compiled(hook: Callable[..., Any]) -> Callable[..., Any]:
+    # A step may be compiled; what looks at it from outside is no part of it. A call costs a quarter
+    # of a microsecond.
+    return torch.compiler.disable(hook)  # type: ignore[no-untyped-call, no-any-return]

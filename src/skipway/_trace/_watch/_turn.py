@@ -211,7 +211,7 @@ class Turn:
         self.done()
         return self.watched
 
-    def enter(self, frame: FrameType) -> bool:
+    def enter(self, frame: FrameType | None) -> bool:
         """Tell whether this step is a part of one: a subclass's step calls that of its base.
 
         PyTorch calls the hooks around both. A step that raised never left, so what counts is
