@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..._errors import SkipwayError
+from .._first_derivative import first_derivative_only
 from .._ordinary import (
     any_watched,
     needs_gradient,
@@ -103,12 +103,7 @@ class _Stem(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
-        if torch.is_grad_enabled():
-            raise SkipwayError(
-                "The fast path of the stem has no second derivative, and create_graph=True asks "
-                'for one. Set memory="plain" on the network.',
-                page="models#what-it-does-not-do",
-            )
+        first_derivative_only("The fast path of the stem")
         c, weight, bias, mean, inverse = ctx.saved_tensors
         z = _activated(c, weight, bias, mean, inverse)
         d = mask(_unpool(ctx.pool, gradient, z), z)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..._errors import SkipwayError
+from .._first_derivative import first_derivative_only
 from ._backward import Pass, backward_layers, project
 from ._forward import Features, forward
 from ._matrix import Workspace, new_image, to_image
@@ -48,12 +48,7 @@ class _DenseBlock(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
-        if torch.is_grad_enabled():
-            raise SkipwayError(
-                "The fast path of a dense block has no second derivative, and create_graph=True "
-                'asks for one. Set memory="plain" on the network.',
-                page="models#what-it-does-not-do",
-            )
+        first_derivative_only("The fast path of a dense block")
         work, parameters = _restore(ctx, gradient)
         plan: Plan = ctx.plan
         needs = list(ctx.needs_input_grad[3:])

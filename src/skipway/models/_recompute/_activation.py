@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..._errors import SkipError, SkipwayError
+from ..._errors import SkipError
 from ...nn._fit import cannot_add
 
 
@@ -97,20 +97,6 @@ def mask_(gradient: Tensor, activation: Tensor) -> Tensor:
         gradient, activation, 0, grad_input=gradient
     )
     return found
-
-
-def first_derivative_only() -> None:
-    """Raise where a backward is itself to be differentiated.
-
-    Raises:
-        SkipwayError: it is.
-    """
-    if torch.is_grad_enabled():
-        raise SkipwayError(
-            'memory="lean" has no second derivative, and create_graph=True asks for one. Set '
-            'memory = "plain" on the network.',
-            page="models#what-it-does-not-do",
-        )
 
 
 def wanted(needs: Any, *places: int) -> list[bool]:

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .._first_derivative import first_derivative_only
 from ._activation import (
     add_,
     affine,
-    first_derivative_only,
     masked,
     norm_backward,
     statistics,

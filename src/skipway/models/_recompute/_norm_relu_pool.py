@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ._activation import activate, first_derivative_only, mask_, norm_backward, statistics, wanted
+from .._first_derivative import first_derivative_only
+from ._activation import activate, mask_, norm_backward, statistics, wanted
 
 
 def norm_relu_pool(y: Tensor, norm: nn.Module, pool: nn.Module) -> Tensor:

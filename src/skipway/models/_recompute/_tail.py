@@ -23,11 +23,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .._first_derivative import first_derivative_only
 from ._activation import (
     activate,
     add_,
     affine,
-    first_derivative_only,
     mask_,
     masked,
     norm_backward,
