@@ -61,6 +61,20 @@ class Rule(nn.Module, abc.ABC):
         """Return the output."""
 
 
+def check_unserved(rule: Rule, page: str) -> None:
+    """Raise where a rule has its blocks already; `page` of the docs has more.
+
+    Raises:
+        SkipError: it has.
+    """
+    if rule.depth:
+        raise SkipError(
+            f"This {type(rule).__name__} already serves a stack of {rule.depth} blocks. Its "
+            "parameters belong to those; make a new one for each stack.",
+            page=page,
+        )
+
+
 def same_shape(x: Tensor, layer: int, y: Tensor) -> Tensor:
     """Return `y`, the output of block `layer`, if it has the shape of `x`.
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .._errors import SkipError
 from ._branch import overwrites_input, run
-from ._rule import Rule
+from ._rule import Rule, check_unserved
 from ._rules import Dense, DenseFormer, Fixup, HyperConnections, Residual, Reversible
 from ._rules._replay import replayed
 
@@ -124,10 +124,5 @@ def _rule_of(rule: Rule | str) -> Rule:
             f"A rule is a skipway.nn.Rule or the name of one, not {rule!r}.",
             page=_PAGE,
         )
-    if rule.depth:
-        raise SkipError(
-            f"This {type(rule).__name__} already serves a stack of {rule.depth} blocks. Its "
-            "parameters belong to those; make a new one for each stack.",
-            page=_PAGE,
-        )
+    check_unserved(rule, _PAGE)
     return rule

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from .._errors import SkipError
-from ._rule import Rule
+from ._rule import Rule, check_unserved
 
 _PAGE = "skips#rules-with-several-streams"  # of the docs
 
@@ -57,12 +57,7 @@ class Streams:
                 f"A rule is a skipway.nn.Rule, not {rule!r}.",
                 page=_PAGE,
             )
-        if rule.depth:
-            raise SkipError(
-                f"This {type(rule).__name__} already serves a stack of {rule.depth} blocks. Its "
-                "parameters belong to those; make a new one for each stack.",
-                page=_PAGE,
-            )
+        check_unserved(rule, _PAGE)
         if depth < 1:
             raise SkipError(
                 f"There is to be one sum or more, not {depth}.",

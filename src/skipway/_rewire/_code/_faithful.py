@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..._case import call
 from ..._trace import record, untouched
+from .._alike import alike
 from ._classes import rewired_class
 
 
@@ -74,7 +75,7 @@ def _same_in(
             found = _run(mode, scratch, inputs, into)
     except Exception:  # a class that lets no other be derived, a forward that goes wrong
         return False
-    return expected[0] == found[0] and _equal(expected[1], found[1])
+    return expected[0] == found[0] and alike(expected[1], found[1], atol=1e-6)
 
 
 @contextmanager
@@ -103,13 +104,3 @@ def _run(
         for node in graph.nodes
     ]  # fmt: skip
     return calls, output
-
-
-def _equal(a: Any, b: Any) -> bool:
-    if isinstance(a, Tensor):
-        return isinstance(b, Tensor) and torch.allclose(a, b, rtol=1e-4, atol=1e-6, equal_nan=True)
-    if isinstance(a, dict):
-        return isinstance(b, dict) and list(a) == list(b) and all(_equal(a[k], b[k]) for k in a)
-    if isinstance(a, (tuple, list)):
-        return type(a) is type(b) and len(a) == len(b) and all(map(_equal, a, b))
-    return type(a) is type(b)
