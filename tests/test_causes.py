@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from causes import SETS, held_out, held_out_again, held_out_once_more, labels, patients
+from causes import SETS, labels
 from causes._patient import CAUSE, Patient, rescaled, start
-from skipway import Diagnosis, diagnose
+from skipway import Diagnosis, SkipwayError, diagnose
 from skipway._diagnose._step import take_step
 from skipway._results import CAUSES
 
-EVERYONE = patients() | held_out() | held_out_again() | held_out_once_more()
+PATIENTS = SETS[""]()
+EVERYONE = {name: patient for each in SETS.values() for name, patient in each().items()}
 LABELS = labels()
 HELD_OUT = labels("held_out") | labels("held_out_again")
 SICK = [name for name, row in LABELS.items() if row["trains"] == "no"]
@@ -64,7 +65,7 @@ def test_the_benchmark_is_as_wide_as_it_says():
     assert set(CAUSE.values()) | {"healthy", "solved"} == set(CAUSES)
     found = {row["cause"] for row in LABELS.values()}
     assert found == set(CAUSES), "a cause that no patient has, or one that training left open"
-    own = [p for p in patients().values() if p.family.__module__ != "causes._built_in"]
+    own = [p for p in PATIENTS.values() if p.family.__module__ != "causes._built_in"]
     assert len(own) >= 60
 
 
@@ -100,6 +101,32 @@ def test_what_only_other_samples_and_longer_trials_tell(name, seed):
     assert found.cause == (LABELS.get(name) or HELD_OUT[name])["cause"]
 
 
+def test_the_fourth_set_gets_its_causes_but_for_what_the_page_says_is_missed():
+    known = labels("held_out_in_practice")
+    refused = {"optimizer-of-a-copy", "numbers-missing"}
+    missed = {
+        "contrast-at-temperature-50": "healthy",
+        "generator-that-a-sharp-judge-sees-through": "healthy",
+        "two-samples-a-batch": "healthy",
+        "dropout-0.95": "exploding",
+        "half-precision-without-scaling": "vanishing",
+        "collapsed-posterior": "healthy",
+        "agreement-without-a-stop": "healthy",
+    }
+    for name in refused:
+        with pytest.raises(SkipwayError):
+            diagnosis(name)
+    wrong = {
+        name: found
+        for name, row in known.items()
+        if name not in refused
+        and (found := diagnosis(name).cause) not in (row["cause"], *row["also"].split())
+    }
+    assert wrong.items() <= missed.items()
+    assert diagnosis("contrast-at-temperature-50").findings[0].sure.startswith("Not sure")
+    assert "next to nothing" in diagnosis("two-samples-a-batch").findings[0].sure
+
+
 def test_nothing_that_trains_is_called_vanishing():
     well = [*WELL, *(name for name, row in HELD_OUT.items() if row["trains"] == "yes")]
     assert [name for name in well if diagnosis(name).cause == "vanishing"] == []
@@ -120,6 +147,8 @@ def test_the_page_says_what_was_measured():
         "_held_out_again_now",
         "_held_out_once_more",
         "_held_out_once_more_now",
+        "_held_out_in_practice",
+        "_held_out_in_practice_now",
     )
     ours, *held = (
         json.loads((evidence / f"readings{name}.json").read_text())["all"] for name in names
@@ -138,7 +167,7 @@ def test_the_page_says_what_was_measured():
         assert f"| {count['false alarm']} | {count['flips']} |" in page
 
 
-@pytest.mark.parametrize("name", patients())
+@pytest.mark.parametrize("name", PATIENTS)
 def test_the_scale_of_the_loss_changes_no_verdict(name):
     plain = diagnosis(name)
     for factor in (1e-6, 1e6):

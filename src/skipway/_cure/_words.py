@@ -14,6 +14,7 @@ from .._results import Comparison, Diagnosis, Interval, Rewiring, Variant
 # Addition adds no parameter and little time: it is taken unless another is this much better.
 _SIMPLER_WITHIN = 5.0
 _WHATEVER_ELSE = {
+    "loss": "What the loss is given has to change in the code; no setting mends it.",
     "reattach": "A part of the network is cut off from the loss in the code; no setting mends it.",
     "data": "No change of the network helps before the data does.",
     "none": "Nothing needs to be done.",

@@ -15,13 +15,15 @@ def doubts_of(facts: Facts) -> tuple[str, ...]:
         ("the steps are too small", step.steady < limit.SLOW and not facts.stopped),
         # NaN compares as neither larger nor smaller, so this asks for what it is not.
         ("the steps are too large", not facts.falls and not step.steady <= limit.DOUBTFUL),
+        ("so long a memory of gradients overshoots", facts.memory > limit.LONG_MEMORY),
         ("frozen layers hold the others back", bool(facts.frozen or facts.unheld)),
         ("layers at a far smaller rate hold the others back", bool(facts.slow)),
-        ("the layers without a gradient are missed", facts.dying_beside),
+        ("the layers without a gradient are missed", facts.branch_in_doubt),
         ("so small a gradient is enough to learn from", facts.hardly_dying),
         ("samples so much alike can be told apart", facts.hardly_collapsed),
         ("the gradient explodes", limit.EXPLODING < steepest <= limit.SURELY_EXPLODING),
         ("the values are too large to learn from", (facts.skill or 0.0) > limit.MISSCALED),
+        ("targets so large can be reached", facts.far_off),
         ("the labels say anything about the inputs", _no_dependence(facts)),
     )
     return tuple(words for words, doubtful in asked if doubtful)

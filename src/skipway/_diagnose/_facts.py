@@ -7,71 +7,10 @@ from dataclasses import dataclass
 
 from .._results import LayerReading, SkipConnection
 from . import _thresholds as limit
+from ._answers import Squashed
+from ._plan import Plan
 from ._starts import Start
-
-
-@dataclass(frozen=True)
-class Stepped:
-    """What one real step of the optimizer, taken on a copy, did to the whole network.
-
-    Attributes:
-        progress: fraction of the loss that the step removes, to first order.
-        planned: the same for the step as it would be without rounding.
-        lost: share of the weights with a gradient that the step left exactly as they were.
-        decay: size of weight decay's part of the step over the rest; 0 without decay.
-        epsilon: share of the weights where Adam's epsilon, not the gradient, sets the step;
-            `None` for optimizers without one.
-        growing: how many times larger the steps get by momentum, which begins at zero.
-    """
-
-    progress: float
-    planned: float
-    lost: float
-    decay: float
-    epsilon: float | None = None
-    growing: float = 1.0
-
-    @property
-    def steady(self) -> float:
-        """What it plans once momentum, which begins at zero, is up to its full size."""
-        return self.growing * self.planned
-
-
-@dataclass(frozen=True)
-class Tried:
-    """What a few steps on a copy did to the loss.
-
-    Attributes:
-        start: loss before.
-        end: loss after, `inf` where it became non-finite; the mean of the last steps where more
-            were taken than at another rate, for a loss that jumps.
-        steps: how many.
-        turns: on how many parts of the batch in turn; 1 is always the same batch.
-        best_rate: the learning rate, of those tried beside the optimizer's own, with the lowest
-            end.
-        best_end: the loss it ends at.
-        best_steps: after how many steps.
-        held_out: lowest loss of the half of the batch that was not trained on, over the loss of
-            the best constant output; `None` where there was no reason to try.
-        held_in: loss at the end of the half that was trained on, over the same.
-        unfrozen: where it ends when everything may learn; `None` where nothing was frozen.
-    """
-
-    start: float
-    end: float
-    steps: int
-    turns: int = 1
-    best_rate: float | None = None
-    best_end: float = math.inf
-    best_steps: int = 0
-    held_out: float | None = None
-    held_in: float | None = None
-    unfrozen: float | None = None
-
-
-def is_stuck(tried: Tried, level: float) -> bool:
-    """Tell whether the steps tried leave the loss at `level`, where it began or a constant is."""
-    return not tried.end <= level - (1 - limit.STUCK) * abs(level)
+from ._stepped import Stepped, Tried
 
 
 @dataclass(frozen=True)
@@ -134,14 +73,16 @@ class Facts:
     """Where the gradient is cut off, in words."""
     cut_off: tuple[str, ...] = ()
     """Layers that would learn and that no gradient can reach."""
+    cut_beside: bool = False
+    """A way from an input to an output passes none of the layers that are cut off."""
     cut_calls: tuple[str, ...] = ()
     """Calls that no gradient can reach, of layers that get one by another call."""
     slow: tuple[str, ...] = ()
     """Layers that learn at a rate that is next to nothing beside that of others."""
     stopped: bool = False
     """Every learning rate is zero."""
-    scheduled: bool = False
-    """A schedule sets the learning rates."""
+    plan: Plan | None = None
+    """What a schedule of the learning rates is about."""
     frozen: tuple[str, ...] = ()
     """Layers whose weight does not require a gradient."""
     unheld: tuple[str, ...] = ()
@@ -158,6 +99,8 @@ class Facts:
     """A way from an input to an output passes no layer that counts as dying."""
     learning_rate: float | None = None
     optimizer: str | None = None
+    memory: float = 1.0
+    """Over how many steps the optimizer's mean of the gradients goes."""
     step: Stepped | None = None
     tried: Tried | None = None
     falls: bool = False
@@ -168,8 +111,20 @@ class Facts:
     """What further steps would tell, where none were tried: words that follow "whether"."""
     dependence: float | None = None
     """The p-value of "targets are independent of inputs"; `None` where not tested."""
+    squashed: Squashed | None = None
+    """Answers of too narrow a range for the loss."""
+    shifted: float | None = None
+    """The loss where the best constant is added to every answer; known where it is large."""
+    unpaired: bool = False
+    """The loss is the same whichever target belongs to which sample."""
+    distance: float = 0.0
+    """How many times larger the targets of a regression are than the answers."""
+    alike: tuple[str, ...] = ()
+    """Layers all of whose units have the same weights."""
     same_targets: bool = False
     """One constant answer is right for the whole batch."""
+    rare: bool = False
+    """They are one of two, of which the other may be rare."""
     sizes: tuple[float, ...] = ()
     """Root mean square of each layer's output, in the order of `layers`."""
     starts: tuple[Start, ...] = ()
@@ -248,6 +203,11 @@ class Facts:
         return bool(self.dying) and self.passable and not self.collapsed
 
     @property
+    def branch_in_doubt(self) -> bool:
+        """Whether layers beside a whole way get no gradient, and may be missed or not."""
+        return self.dying_beside or (bool(self.cut_off) and self.cut_beside)
+
+    @property
     def collapsed(self) -> bool:
         """Whether what the last layer reads hardly tells the samples apart."""
         return self.arriving is not None and self.arriving < limit.COLLAPSED
@@ -264,6 +224,22 @@ class Facts:
         """Whether only a larger batch can tell if the labels say anything about the inputs."""
         few = self.batch < 2 * limit.ENOUGH_SAMPLES
         return few and limit.INDEPENDENT <= (self.dependence or 0.0) < limit.UNDECIDED
+
+    @property
+    def far_off(self) -> bool:
+        """Whether the targets are of another size than the answers, by thousands."""
+        return self.distance > limit.FAR_OFF
+
+    @property
+    def zero_throughout(self) -> bool:
+        """Whether all that is free to learn is zero and so gets a gradient of zero."""
+        free = [layer for layer in self.layers if layer.trainable]
+        return bool(free) and all(layer.weight == 0 == layer.gradient for layer in free)
+
+    @property
+    def by_plan(self) -> bool:
+        """Whether a schedule means the rate to be as small as it is, as far as can be told."""
+        return self.plan is not None and self.plan.explains(self.skill)
 
     @property
     def held_back(self) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from .._trace import Graph
 from .._trace._graph import Node
@@ -47,6 +48,7 @@ def with_faults(
     """Return `facts` with what is broken filled in."""
     own = {unit.name: first_name[unit.parameters[0]] for unit in seen.graph.units}
     zero = [n for n, p in own.items() if weights[p].norm == 0 and weights[p].gradient > 0]
+    cut_off = _cut_off(seen, own, weights)
     moved = moves or {}
     return replace(
         facts,
@@ -54,14 +56,16 @@ def with_faults(
         non_finite=_non_finite(seen),
         bad_gradient=_bad_gradient(seen, weights),
         cut=_cut(seen),
-        cut_off=_cut_off(seen, own, weights),
+        cut_off=cut_off,
+        cut_beside=_passable(seen.graph, set(cut_off)),
         cut_calls=_cut_calls(seen, own, weights),
         frozen=tuple(n for n, p in own.items() if not weights[p].requires_grad),
         unheld=tuple(n for n, p in own.items() if weights[p].requires_grad and not weights[p].held),
         zero_started=tuple(zero),
         weak_everywhere=not zero and _weak_everywhere(facts, own, weights),
+        alike=_alike(model, own),
         through_time=_through_time(facts, seen.graph),
-        passable=_passable(facts, seen.graph),
+        passable=_passable(seen.graph, {layer.name for layer in facts.dying}),
         unchanged=tuple(
             (n, moved[p].size - moved[p].changed if p in moved else weights[p].size)
             for n, p in own.items()
@@ -86,20 +90,32 @@ def _weak_everywhere(facts: Facts, own: Mapping[str, str], weights: Mapping[str,
     )
 
 
+def _alike(model: nn.Module, own: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the layers all of whose units have the same weights, and not zeros."""
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    return tuple(name for name, each in own.items() if _same_rows(parameters[each].detach()))
+
+
+def _same_rows(weight: Tensor) -> bool:
+    # The first two tell nearly always; that is quick, also of large weights.
+    if len(weight) < 2 or not bool(torch.equal(weight[0], weight[1])):
+        return False
+    return bool(weight.any()) and bool((weight == weight[:1]).all())
+
+
 def _through_time(facts: Facts, graph: Graph) -> bool:
     dying = {layer.name for layer in facts.dying}
     modules = Counter(u.module for u in graph.units if u.name in dying and u.shared)
     return bool(modules) and modules.most_common(1)[0][1] > len(dying) / 3
 
 
-def _passable(facts: Facts, graph: Graph) -> bool:
-    """Tell whether a way from an input to an output passes no layer that counts as dying.
+def _passable(graph: Graph, names: Collection[str]) -> bool:
+    """Tell whether a way from an input to an output passes no layer of these names.
 
     Whole numbers are places (edges, lengths, whose a node is) until a layer looks them up.
     """
     layers = {unit.node for unit in graph.units}
-    dying = {layer.name for layer in facts.dying}
-    closed = {unit.node for unit in graph.units if unit.name in dying}
+    closed = {unit.node for unit in graph.units if unit.name in names}
     reached: set[int] = set()
     for node in graph.nodes:
         if node.op == "input":

@@ -12,8 +12,9 @@ from .._numbers import prose
 from . import _thresholds as limit
 from ._dependence import dependence
 from ._doubts import doubts_of
-from ._facts import Facts, Stepped, Tried, is_stuck
+from ._facts import Facts
 from ._labels import carried_over, pairs_of
+from ._stepped import Stepped, Tried, is_stuck
 from ._trial import Evaluate, loss_after, search_rate, trains, try_steps
 from ._turns import turns_of
 from ._words import either
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ._task import Task
 
 STEPS = 10  # where the caller leaves it open
+_MOST = 100  # where an optimizer's memory asks for more
 _LONGER = 3  # times as many steps, where so many leave it to chance
 
 
@@ -77,13 +79,16 @@ def _with_dependence(task: Task, facts: Facts) -> Facts:
 
 
 def _try(task: Task, optimizer: Optimizer, step: Stepped, facts: Facts, steps: int) -> Tried:
+    lasting = facts.memory > limit.LONG_MEMORY
+    if lasting and task.steps is None:
+        steps = max(steps, min(_MOST, round(facts.memory)))
     count = steps
     turns: list[Evaluate] = [task.evaluate]
     losses, _ = try_steps(task.model, optimizer, turns, count)
     held_back = facts.held_back
     jumps = step.planned > limit.FAST or losses[-1] > losses[0]
     near = facts.hardly_dying or facts.hardly_collapsed
-    if jumps or held_back or near:
+    if jumps or held_back or near or lasting:
         # Many a good training jumps at first; only one that stays up there jumps too far.
         count *= 4
         turns = turns_of(task, facts) if jumps else turns
@@ -97,9 +102,11 @@ def _try(task: Task, optimizer: Optimizer, step: Stepped, facts: Facts, steps: i
     if step.steady <= 0 or not (slow or stuck or jumps):
         return tried
     aim = limit.GOOD / step.steady
-    rate, end = search_rate(task.model, optimizer, turns, steps, aim)
-    tried = replace(tried, best_rate=rate, best_end=end, best_steps=steps)
-    if len(turns) > 1 and end < tried.end < math.inf:
+    apart = lasting and not tried.end < tried.start
+    rate, end = search_rate(task.model, optimizer, turns, steps, aim, smaller=apart)
+    noise = _noise(task, optimizer) if jumps else 0.0
+    tried = replace(tried, best_rate=rate, best_end=end, best_steps=steps, noise=noise)
+    if not lasting and len(turns) > 1 and end < tried.end < math.inf:
         # Where other samples make it jump, rounding alone decides where forty steps end; and two
         # halves are soon learned by heart. What comes down on quarters comes down in a training.
         turns = turns_of(task, facts, pieces=4)
@@ -120,6 +127,12 @@ def _for_as_long(task: Task, optimizer: Optimizer, tried: Tried, steps: int) -> 
     return replace(tried, best_end=end, best_steps=tried.steps) if end < tried.best_end else tried
 
 
+def _noise(task: Task, optimizer: Optimizer) -> float:
+    """Return how far the loss goes up and down where no weight moves, as one that draws does."""
+    losses, _ = try_steps(task.model, optimizer, [task.evaluate], STEPS, factor=0.0)
+    return max(losses) - min(losses)
+
+
 def _end(losses: list[float], last: int) -> float:
     return sum(losses[-last:]) / len(losses[-last:])
 
@@ -127,9 +140,9 @@ def _end(losses: list[float], last: int) -> float:
 def _with_labels(task: Task, optimizer: Optimizer, tried: Tried, facts: Facts, steps: int) -> Tried:
     """Train on one part of the batch and look at another, where there is a reason to."""
     value = facts.dependence
-    if value is None or not (value >= limit.INDEPENDENT or facts.dying_beside):
+    if value is None or not (value >= limit.INDEPENDENT or facts.branch_in_doubt):
         return tried
-    if facts.undecided_labels and not facts.dying_beside:
+    if facts.undecided_labels and not facts.branch_in_doubt:
         task.notes.append(
             "Whether the labels say anything about the inputs could not be told "
             f"(p = {prose(value)}). A larger batch tells."

@@ -11,7 +11,8 @@ from torch.optim import Optimizer
 from .._case import split, take
 from .._trace._calls import tensors
 from . import _thresholds as limit
-from ._facts import Facts, Tried
+from ._facts import Facts
+from ._stepped import Tried
 from ._trial import search_rate, try_steps
 
 if TYPE_CHECKING:

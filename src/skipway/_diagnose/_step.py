@@ -13,7 +13,8 @@ from torch.optim import Optimizer
 
 from .._trace._numbers_at import Numbers, as_real, count_of, moved, norm, wide
 from .._trace._travelled import TRAVELLED, travelled
-from ._facts import Stepped
+from ._memory import growing
+from ._stepped import Stepped
 
 _RESCALING = (
     torch.optim.Adam,
@@ -129,18 +130,8 @@ def summed(taken: Taken, scale: float, optimizer: Optimizer) -> Stepped:
         lost=1 - moved / with_gradient if with_gradient else 0.0,
         decay=decay / plain if plain else (math.inf if decay else 0.0),
         epsilon=taken.epsilon,
-        growing=_growing(optimizer),
+        growing=growing(optimizer),
     )
-
-
-def _growing(optimizer: Optimizer) -> float:
-    """Return how many times larger steps along one gradient get until momentum has built up."""
-    group = optimizer.param_groups[0]
-    momentum = float(group.get("momentum", 0.0))
-    begun = any(state.get("momentum_buffer") is not None for state in optimizer.state.values())
-    if begun or not 0 < momentum < 1:
-        return 1.0
-    return max(1.0, (1 - float(group.get("dampening", 0.0))) / (1 - momentum))
 
 
 def copy_optimizer(
@@ -155,7 +146,13 @@ def copy_optimizer(
         if id(parameter) in idle:
             memo.update((id(each), each) for each in state.values() if isinstance(each, Tensor))
     # Optimizer pickles and copies its defaults, state and groups; hooks stay behind.
-    return copy.deepcopy(optimizer, memo)
+    twin = copy.deepcopy(optimizer, memo)
+    for name, value in vars(optimizer).items():
+        # What a class of the caller's keeps beside these, its own step may need. A scheduler puts
+        # a step that counts the original's in the place of the class's.
+        if name not in vars(twin) and not name.startswith("_") and name != "step":
+            setattr(twin, name, copy.deepcopy(value, memo))
+    return twin
 
 
 def _is_rounded(sums: Tensor) -> bool:

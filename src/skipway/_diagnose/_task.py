@@ -20,10 +20,15 @@ from .._trace._average import average
 from .._trace._probe import Probe, probe
 from .._trace._untouched import random_state
 from . import _thresholds as limit
+from ._answers import distance, shifted, squashed, unpaired
 from ._chance import best_constant_loss
-from ._facts import Facts, Stepped
+from ._facts import Facts
 from ._measure import read_layers
+from ._memory import memory_of
+from ._plan import plan_of
+from ._sameness import one_of_two, same_targets
 from ._step import Taken, summed, take_step
+from ._stepped import Stepped
 from ._what_if import CHANGED, Asker
 from ._words import listed
 
@@ -46,6 +51,7 @@ class Task:
     again: Callable[[], None] = lambda: None
     keeps: bool = False
     after: dict[str, nn.Parameter] = field(default_factory=dict)
+    reads_kept: bool = False
 
     def evaluate(self, model: nn.Module) -> Tensor:
         """Return the loss, the mean over the batches."""
@@ -75,7 +81,11 @@ class Task:
         seen = self._probe()
         self.keeps = False
         self.graph = seen.graph
-        chance = self._chance()
+        answered = self.outputs
+        same = self.loss_fn is not None and same_targets(self.parts)
+        rare = same and bool(answered) and all(one_of_two(*each) for each in answered)
+        # Nothing, which a constant answer gets where one of two is missing, is no measure.
+        chance = None if rare else self._chance()
         taken = self._step(seen)
         moves = None if taken is None else taken.moves
         held = None if self.optimizer is None else _held(self.optimizer)
@@ -84,16 +94,33 @@ class Task:
         self._note(facts, seen)
         return replace(
             facts,
-            same_targets=self._same_targets(),
+            **self._answers(answered, chance),
+            same_targets=same,
+            rare=rare,
             step=None if taken is None else self._summed(taken, facts),
             learning_rate=_learning_rate(self.optimizer),
             decay=_decay(self.optimizer),
             exchanged=_exchanged(facts, self.model, self.optimizer),
             slow=_slow(facts, self.model, self.optimizer),
             stopped=_stopped(self.optimizer),
-            scheduled=_scheduled(self.optimizer),
+            plan=plan_of(self.optimizer),
+            memory=memory_of(self.optimizer),
             optimizer=None if self.optimizer is None else type(self.optimizer).__name__,
         )
+
+    def _answers(self, seen: list[tuple[Any, Any]], chance: float | None) -> dict[str, Any]:
+        """Return what the loss makes of the answers to the first batch."""
+        if self.loss_fn is None or not seen:
+            return {}
+        output, targets = seen[0]
+        loss = self.loss_fn(output, targets).item() if chance else 0.0
+        large = loss > limit.MISSCALED * (chance or 0.0)
+        return {
+            "shifted": shifted(self.loss_fn, output, targets, chance) if large else None,
+            "squashed": squashed(self.graph, self.loss_fn, output, targets, chance),
+            "distance": distance(output, targets),
+            "unpaired": unpaired(self.loss_fn, output, targets),
+        }
 
     def asker(self, facts: Facts) -> Asker:
         """Return what answers the questions after the diagnosis."""
@@ -129,23 +156,10 @@ class Task:
         return best_constant_loss(self.loss_fn, output, targets)
 
     def _probe(self, alteration: Alteration | None = None) -> Probe:
-        try:
-            seen = average(
-                probe(
-                    self.model,
-                    partial(self.loss_on, self.model, part),
-                    size,
-                    None if alteration is None else alteration.anew(),
-                )
-                for part, size in self.parts
-            )
-        except SkipwayError:
-            raise
-        except Exception as error:
-            raise LossError(
-                f"The objective raised {type(error).__name__}: {error}. Check that "
-                "objective(model, batch) runs by itself."
-            ) from error
+        seen = self._probed(alteration, kept=self.reads_kept)
+        if not seen.graph.units and not self.reads_kept:
+            self.reads_kept, self.outputs = True, []
+            seen = self._probed(alteration, kept=True)
         if not seen.graph.units:
             raise ModelError(
                 f"No layer of the model ({type(self.model).__name__}) multiplies by a weight "
@@ -158,6 +172,26 @@ class Task:
                 "them cuts it off: .item(), .detach(), argmax, NumPy. Compute the loss in torch."
             )
         return seen
+
+    def _probed(self, alteration: Alteration | None, *, kept: bool) -> Probe:
+        try:
+            return average(
+                probe(
+                    self.model,
+                    partial(self.loss_on, self.model, part),
+                    size,
+                    None if alteration is None else alteration.anew(),
+                    kept=kept,
+                )
+                for part, size in self.parts
+            )
+        except SkipwayError:
+            raise
+        except Exception as error:
+            raise LossError(
+                f"The objective raised {type(error).__name__}: {error}. Check that "
+                "objective(model, batch) runs by itself."
+            ) from error
 
     def _step(self, seen: Probe) -> Taken | None:
         if self.optimizer is None:
@@ -203,18 +237,6 @@ class Task:
         if aside:
             self.notes.append(f"{listed(aside)} had no part in this loss.")
 
-    def _same_targets(self) -> bool:
-        if self.loss_fn is None:
-            return False
-        every = [(part[1], size) for part, size in self.parts]
-        if not all(isinstance(each, Tensor) and each.dim() and len(each) for each, _ in every):
-            return False
-        first = every[0][0][:1]
-        return all(
-            len(each) == size and each.shape[1:] == first.shape[1:] and bool((each == first).all())
-            for each, size in every
-        )
-
 
 def _held(optimizer: Optimizer) -> set[int]:
     return {id(p) for group in optimizer.param_groups for p in group["params"]}
@@ -253,12 +275,6 @@ def _slow(facts: Facts, model: nn.Module, optimizer: Optimizer | None) -> tuple[
 def _stopped(optimizer: Optimizer | None) -> bool:
     rates = _rates(optimizer)
     return bool(rates) and not any(rates.values())
-
-
-def _scheduled(optimizer: Optimizer | None) -> bool:
-    # What PyTorch's schedulers write into the groups that they set the rate of.
-    groups = [] if optimizer is None else optimizer.param_groups
-    return any(float(group.get("initial_lr", 0.0)) > 0 for group in groups)
 
 
 def _decay(optimizer: Optimizer | None) -> float:

@@ -59,6 +59,15 @@ SILENT = 0.9
 # Benchmark: at most 4 % in healthy networks (but for one layer of several), 96 % in sick ones.
 SATURATED = 0.7
 
+# The part of what there is to learn, from a constant answer's loss to the lowest one, that the
+# range of the answers puts out of reach. Softmax before a cross entropy of ten classes costs 63 %,
+# a sigmoid before a loss that takes its own all of it; targets that lie within the range cost none.
+SQUASHED = 0.3
+
+# Targets over answers, in size. Of as many thousands no layer can change more than that part of the
+# loss (WEAK_EVERYWHERE), though signal and gradient arrive.
+FAR_OFF = 1 / WEAK_EVERYWHERE
+
 # What differs between samples as a share of the signal. Benchmark: healthy networks keep 0.11 and
 # more, those whose inputs lie far from zero come to 0.002 and less.
 COLLAPSED = 1e-2
@@ -84,6 +93,12 @@ STUCK = 0.95
 BETTER = 0.9
 # Where a learning rate is proposed, it is looked for around this progress.
 GOOD = 10**-1.25
+# Steps. Warm-ups that were published take a few hundred to 10,000 (Vaswani et al. 2017, Brown et
+# al. 2020, Dosovitskiy et al. 2021); one that at its pace takes more than this does not arrive.
+LONGEST_WARM_UP = 1e5
+# Steps over which an optimizer takes the mean of its gradients, from which on a trial has to be as
+# long as that. Usual are 10 (momentum 0.9) and 20 (0.95); forty steps show those.
+LONG_MEMORY = 40
 # Adam's denominator is sqrt(v) + eps: with most of sqrt(v) below eps, eps sets the step.
 EPSILON_SHARE = 0.5
 
@@ -119,6 +134,10 @@ INDEPENDENT = 0.02
 UNDECIDED = 0.1
 LEARNED = 0.9
 CARRIED_OVER = 0.98
+
+# Of fewer samples than this the halves are too small to say what other samples do, and a batch
+# normalisation of them is one of a handful of numbers.
+TELLING_BATCH = 16
 
 # For a watched training; what is said above of one step holds here for one look.
 # A training that was watched for less than BEGUN looks is called too slow from here down: there it

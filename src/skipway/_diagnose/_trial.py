@@ -97,9 +97,23 @@ def loss_after(
 
 
 def search_rate(
-    model: nn.Module, optimizer: Optimizer, turns: Sequence[Evaluate], steps: int, factor: float
+    model: nn.Module,
+    optimizer: Optimizer,
+    turns: Sequence[Evaluate],
+    steps: int,
+    factor: float,
+    *,
+    smaller: bool = False,
 ) -> tuple[float, float]:
     """Return the learning rate around `factor` times the optimizer's own that ends lowest.
+
+    Args:
+        model: stays as it is.
+        optimizer: stays as it is.
+        turns: losses of a model, each followed by one step, in turn.
+        steps: how many, with each rate.
+        factor: of the optimizer's own rate, around which is looked.
+        smaller: only rates below the optimizer's own, of which more steps are known.
 
     Returns:
         The rate, one of 1 and 3 times a power of ten, and the loss it ends at.
@@ -108,7 +122,7 @@ def search_rate(
     ends: dict[float, float] = {}
     for around in _AROUND:
         rate = _round_number(own * factor * around)
-        if rate not in ends:
+        if rate not in ends and not (smaller and rate >= own and ends):
             losses, _ = try_steps(model, optimizer, turns, steps, factor=rate / own)
             ends[rate] = losses[-1]
     best = min(ends, key=lambda rate: ends[rate])

@@ -8,11 +8,13 @@ from .._results import Finding
 from . import _thresholds as limit
 from ._facts import Facts
 from ._judgement import Judgement, Rule
+from ._rules import _answer as answer
 from ._rules import _branch as branch
 from ._rules import _data as data
 from ._rules import _depth as depth
 from ._rules import _meaning as meaning
 from ._rules import _signal as signal
+from ._rules import _slow as slow
 from ._rules import _step as step
 from ._words import percent
 
@@ -23,13 +25,17 @@ BEFORE_TRIAL: tuple[Rule, ...] = (
     meaning.frozen,
     signal.dead_units,
     signal.saturation,
+    signal.symmetric,
     depth.vanishing,
     signal.exploding,
     signal.collapsed_signal,
     branch.dead_branches,
     branch.dying_branches,
+    answer.squashed_answers,
+    answer.unpaired_answers,
 )
 AFTER_TRIAL: tuple[Rule, ...] = (
+    signal.far_targets,
     step.part_too_slow,
     step.learning_rate_too_large,
     signal.growing,
@@ -39,7 +45,7 @@ AFTER_TRIAL: tuple[Rule, ...] = (
     step.precision,
     # Where there is nothing to learn a step takes little of the loss, at whatever rate.
     data.no_signal,
-    step.learning_rate_too_small,
+    slow.learning_rate_too_small,
     step.weight_decay,
 )
 # What the cause on the left brings along.

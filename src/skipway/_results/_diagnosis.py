@@ -41,6 +41,7 @@ Treatment = Literal[
     "reattach",
     "optimizer",
     "data",
+    "loss",
     "none",
 ]
 

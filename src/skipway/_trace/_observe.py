@@ -36,6 +36,8 @@ def observe(model: nn.Module, inputs: Any) -> Graph:
     """
     with untouched(model), torch.no_grad():
         graph, _ = record(model, lambda: call(model, inputs))
+        if not graph.units:
+            graph, _ = record(model, lambda: call(model, inputs), kept=True)
     return graph
 
 
@@ -45,6 +47,7 @@ def record(
     *,
     visit: Visit | None = None,
     alter: Alteration | None = None,
+    kept: bool = False,
 ) -> tuple[Graph, T]:
     """Call `run`, which calls the model, and return the graph of what the model did.
 
@@ -57,11 +60,14 @@ def record(
         run: a function without arguments.
         visit: sees every output.
         alter: changes the ways of the gradient; what it joins is recorded as a sum.
+        kept: what a weight layer reads and the model keeps counts as an input, for a model whose
+            layers read none of those it is given: the features of a whole graph of which the
+            inputs say which nodes are asked for.
 
     Raises:
         ModelError: the model raises in forward, or `run` never called it.
     """
-    recorder = Recorder(model, visit, alter)
+    recorder = Recorder(model, visit, alter, kept)
     with ExitStack() as stack:
         stack.enter_context(_eager())
         stack.enter_context(recorder.hooks())

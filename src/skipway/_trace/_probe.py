@@ -101,7 +101,12 @@ class Probe:
 
 
 def probe(
-    model: nn.Module, run: Callable[[], Tensor], batch: int, alter: Alteration | None = None
+    model: nn.Module,
+    run: Callable[[], Tensor],
+    batch: int,
+    alter: Alteration | None = None,
+    *,
+    kept: bool = False,
 ) -> Probe:
     """Run `run`, which calls the model once and returns the loss, and measure both directions.
 
@@ -112,6 +117,7 @@ def probe(
         run: a function without arguments.
         batch: how many samples; tensors of another length in front have no `signal`.
         alter: changes the ways of the gradient.
+        kept: see `record`.
 
     Raises:
         ModelError: the model raises in forward or cannot be differentiated.
@@ -120,7 +126,7 @@ def probe(
     watcher = _Watcher(batch)
     try:
         with torch.inference_mode(False), torch.enable_grad():
-            graph, loss = record(model, run, visit=watcher.visit, alter=alter)
+            graph, loss = record(model, run, visit=watcher.visit, alter=alter, kept=kept)
             watcher.prepare(graph)
             gradients = differentiate(model, loss)
     finally:

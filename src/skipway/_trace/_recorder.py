@@ -46,6 +46,7 @@ class Recorder(TorchFunctionMode):
         model: that will be called.
         visit: sees every output.
         alter: changes the ways of the gradient; what it joins is recorded as a sum.
+        kept: what a weight layer reads and the model keeps counts as an input.
 
     Attributes:
         called: whether the model has been called.
@@ -53,9 +54,14 @@ class Recorder(TorchFunctionMode):
     """
 
     def __init__(
-        self, model: nn.Module, visit: Visit | None, alter: Alteration | None = None
+        self,
+        model: nn.Module,
+        visit: Visit | None,
+        alter: Alteration | None = None,
+        kept: bool = False,
     ) -> None:
         super().__init__()
+        self.kept = kept
         self.alter = alter
         self.model = getattr(model, "_orig_mod", model)
         self.visit = visit
@@ -106,12 +112,24 @@ class Recorder(TorchFunctionMode):
             for tensor in tensors(arguments):
                 if tensor not in self.home and id(tensor) not in self.parameters:
                     self.add("input", tensor, (), ())
+        elif self.kept:
+            self._add_kept(name, arguments)
         self.arguments.append(self._read(arguments)[0])
         here = name, self.calls.get(name, 0)
         if arguments[0] and isinstance(arguments[0][0], Tensor) and arguments[0][0] in self.home:
             self.entries[here] = self.home[arguments[0][0]]
         self.stack.append(here)
         self.calls[name] = self.calls.get(name, 0) + 1
+
+    def _add_kept(self, name: str, arguments: Any) -> None:
+        """Add what a weight layer reads and the model keeps, where it reads no input as well."""
+        weights = self.model.get_submodule(name).parameters(recurse=False)
+        read = list(tensors(arguments))
+        if any(self._known(each) for each in read) or not any(w.dim() >= 2 for w in weights):
+            return
+        for tensor in read:
+            if tensor.is_floating_point():
+                self.add("input", tensor, (), ())
 
     def leave(self, name: str, output: Any) -> Any:
         """Go out of a module; return what takes the place of its output, or `None`."""

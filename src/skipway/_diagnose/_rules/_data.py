@@ -7,8 +7,14 @@ from ..._results import Finding
 from .. import _thresholds as limit
 from .._facts import Facts
 from .._judgement import Judgement
-from .._words import code, percent
+from .._stepped import is_stuck
+from .._words import code, percent, plural
 from ._branch import dead_branches
+
+_UNKNOWN = (
+    "the loss itself may be flat (a temperature, a part of it that outweighs the rest), or the "
+    "noise of each pass larger than what there is to learn."
+)
 
 
 def no_signal(facts: Facts) -> Judgement | None:
@@ -43,19 +49,27 @@ def no_signal(facts: Facts) -> Judgement | None:
 
 
 def _all_the_same(facts: Facts) -> Judgement:
+    rare = facts.rare
+    remedy = "Shuffle the data, so that a batch holds more than one class."
     return Judgement(
         Finding(
             cause="no-signal",
             title="All targets are the same",
             place="The data.",
             evidence=f"One constant answer is right for all {count(facts.batch)} samples.",
-            remedy="Shuffle the data, so that a batch holds more than one class.",
-            sure="Certain for this batch.",
-            treatment="data",
+            remedy="None if the other answer is rare: a larger batch, which holds some of it, "
+            f"tells more. Otherwise: {remedy}"
+            if rare
+            else remedy,
+            sure="Certain for this batch; how rare the other answer is only you know."
+            if rare
+            else "Certain for this batch.",
+            treatment="none" if rare else "data",
         ),
         headline="The labels say nothing about the inputs.",
         summary="All targets of this batch are the same, so there is nothing to tell apart.",
         place=facts.layers[-1].name,
+        main=not rare,
     )
 
 
@@ -96,9 +110,11 @@ def healthy(facts: Facts) -> Judgement:
     )
     living = next((layers for layers in kinds if layers), facts.layers)
     low = min(living, key=lambda layer: layer.elasticity)
+    still = _stands_still(facts)
     evidence = f"The lowest elasticity is {prose(low.elasticity)}, at {code(low.name)}."
     if facts.step is not None:
         evidence += f" One step takes {prose(facts.step.progress)} of the loss away."
+    evidence += still
     return Judgement(
         Finding(
             cause="healthy",
@@ -106,21 +122,45 @@ def healthy(facts: Facts) -> Judgement:
             place="The whole network.",
             evidence=evidence,
             remedy="None.",
-            sure=f"As sure as {_looked_at(facts)} can make it. What goes wrong later in training "
-            "shows later.",
+            sure=_healthy_sure(facts),
             treatment="none",
         ),
-        headline="The gradient arrives.",
+        headline="The gradient arrives, and the loss stays where it is."
+        if still
+        else "The gradient arrives.",
         summary=("Every layer has" if not aside else "The layers that are needed have")
         + f" a say in the loss. At the weakest, {code(low.name)}, a change of the signal by 100 % "
         f"would change the loss by {percent(low.elasticity)}. "
         + (
-            "Nothing that was looked for stands in the way."
+            still.strip() or "Nothing that was looked for stands in the way."
             if facts.step is not None
             else "Without an optimizer its steps could not be judged."
         ),
         place=low.name,
     )
+
+
+def _stands_still(facts: Facts) -> str:
+    tried = facts.tried
+    if tried is None or tried.best_rate is None or not is_stuck(tried, facts.level):
+        return ""
+    if tried.best_end <= facts.level - (1 - limit.BETTER) * abs(facts.level):
+        return ""
+    return (
+        f" {plural(tried.steps, 'step')} on a copy, and as many as {count(tried.best_steps)} at "
+        "other rates, hardly bring the loss down, and nothing that was looked for says why."
+    )
+
+
+def _healthy_sure(facts: Facts) -> str:
+    text = f"As sure as {_looked_at(facts)} can make it. What goes wrong later in training shows "
+    text += "later."
+    if _stands_still(facts):
+        return f"Not sure: {_UNKNOWN}"
+    if facts.batch < limit.TELLING_BATCH:
+        text += f" {plural(facts.batch, 'sample')} say next to nothing of what others do: diagnose "
+        text += "a larger batch, or several (batches=)."
+    return text
 
 
 def _looked_at(facts: Facts) -> str:

@@ -13,6 +13,7 @@ from .. import _thresholds as limit
 from .._facts import Facts
 from .._judgement import Judgement
 from .._words import code, decades, plural, power, rate, span
+from ._meaning import missed
 
 
 def vanishing(facts: Facts) -> Judgement | None:
@@ -20,7 +21,9 @@ def vanishing(facts: Facts) -> Judgement | None:
     dying = facts.dying
     if facts.zero_started and any(math.isinf(layer.decades_lost) for layer in dying):
         return None
-    if facts.dying_beside or (not dying and not facts.weak_everywhere):
+    # Of targets that are thousands of times larger no answer takes much of the loss.
+    weak = facts.weak_everywhere and not facts.far_off
+    if facts.dying_beside or (not dying and not weak):
         return None
     if not dying:
         return _shrinking_together(facts)
@@ -45,10 +48,8 @@ def vanishing_beside(facts: Facts) -> Judgement | None:
         return None
     if facts.zero_started and any(math.isinf(layer.decades_lost) for layer in facts.dying):
         return None  # what lies before a weight of zero gets its gradient with the second step
-    tried = facts.tried
-    missed = tried is not None and (tried.held_out or 0.0) >= limit.CARRIED_OVER
     judgement = _judgement(facts)
-    if missed:
+    if missed(facts):
         return judgement
     time = facts.through_time
     finding = replace(

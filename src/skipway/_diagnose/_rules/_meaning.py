@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from ..._numbers import count, prose
 from ..._results import Finding
@@ -99,7 +100,7 @@ def detached(facts: Facts) -> Judgement | None:
     layers, total = facts.cut_off, len(facts.layers)
     where = facts.cut or "the way from these layers to the loss"
     many = len(layers) > 1
-    return Judgement(
+    found = Judgement(
         Finding(
             cause="detached",
             title="The gradient is cut off",
@@ -122,6 +123,25 @@ def detached(facts: Facts) -> Judgement | None:
         "training lasts.",
         place=layers[0],
     )
+    return _beside(found) if facts.cut_beside and not missed(facts) else found
+
+
+def _beside(judgement: Judgement) -> Judgement:
+    finding = replace(
+        judgement.finding,
+        title="A branch gets no gradient",
+        remedy="None while the task does not need it. Otherwise: " + judgement.finding.remedy,
+        sure="Certain that it is cut off; another way is whole, and whether this one is missed was "
+        "judged by what the network learns without it, if that was tried.",
+        treatment="none",
+    )
+    return replace(judgement, main=False, finding=finding)
+
+
+def missed(facts: Facts) -> bool:
+    """Tell whether what is learned without a branch is of no use for other samples."""
+    tried = facts.tried
+    return tried is not None and (tried.held_out or 0.0) >= limit.CARRIED_OVER
 
 
 def _some_calls(facts: Facts) -> Judgement | None:
@@ -159,6 +179,8 @@ def frozen(facts: Facts) -> Judgement | None:
     fixed = sum(layer.weights for layer in facts.layers if layer.name in still)
     head_still = facts.layers[-1].name in still
     main = fixed == weights or (head_still and fixed > weights / 2) or held_back(facts)
+    # What is free to learn and is zero on every way stands still by itself.
+    main = main and not facts.zero_throughout
     if not main and not facts.unheld and not facts.frozen:
         return None
     return Judgement(

@@ -9,6 +9,7 @@ from ..._results import Finding, LayerReading
 from .. import _thresholds as limit
 from .._facts import Facts
 from .._judgement import Judgement
+from .._stepped import is_stuck
 from .._words import code, percent, plural, span
 from ._depth import nearly
 
@@ -120,6 +121,31 @@ def collapsed_signal(facts: Facts) -> Judgement | None:
     return nearly(found) if facts.hardly_collapsed and facts.bearable else found
 
 
+def symmetric(facts: Facts) -> Judgement | None:
+    """Units that start alike, in every layer, and so stay alike."""
+    names = facts.alike
+    if len(names) < 2 or len(names) < len(facts.layers):
+        return None
+    return Judgement(
+        Finding(
+            cause="collapsed-signal",
+            title="All units of a layer are alike",
+            place=f"{span(names, len(facts.layers))}.",
+            evidence="Every unit of these layers has the same weights as its neighbours, so all of "
+            "them answer alike, get the same gradient and stay alike.",
+            remedy="Start the weights at random (kaiming_normal_ for ReLU, xavier_normal_ for "
+            "tanh), not at one constant.",
+            sure="Certain. Compared weight by weight.",
+            treatment="initialisation",
+            layers=names,
+        ),
+        headline="All units of a layer are alike.",
+        summary="Each layer, however wide, is one unit many times over. Nothing that gradient "
+        "descent does tells them apart again.",
+        place=names[0],
+    )
+
+
 def exploding(facts: Facts) -> Judgement | None:
     """Signal or gradient grow from layer to layer, beyond doubt."""
     if _forward(facts) or _steepest(facts).weight_elasticity > limit.SURELY_EXPLODING:
@@ -141,12 +167,45 @@ def growing(facts: Facts) -> Judgement | None:
     return None if learns else _exploding(facts)
 
 
+def far_targets(facts: Facts) -> Judgement | None:
+    """Targets of another size than the answers, by thousands, that no step gets to."""
+    tried, step = facts.tried, facts.step
+    if not facts.far_off or step is None or step.steady < limit.SLOW:
+        return None
+    if tried is None or not is_stuck(tried, tried.start):
+        return None
+    last = facts.layers[-1].name
+    evidence = f"The targets are {prose(facts.distance)} times as large as what {code(last)} "
+    evidence += f"answers, and {plural(tried.steps, 'step')} on a copy do not bring the loss down."
+    return Judgement(
+        Finding(
+            cause="exploding",
+            title="The targets are in another unit",
+            place=f"Behind {code(last)}.",
+            evidence=evidence,
+            remedy="Train on (target - mean) / standard deviation, and undo that on the answers.",
+            sure="Likely. Tried on a copy, always on the same batch."
+            if tried.turns == 1
+            else f"Likely. Tried on a copy, on {tried.turns} parts of the batch in turn.",
+            treatment="normalisation",
+            layers=(last,),
+        ),
+        headline="The targets are in another unit than the answers.",
+        summary=f"{evidence} Steps that are large enough to get there are far too large for the "
+        "weights of a network whose signals are about one in size.",
+        place=last,
+    )
+
+
 def oversized(facts: Facts) -> Judgement | None:
     """A loss far above that of a constant answer that no step tried brings down to it."""
     tried = facts.tried
     if tried is None or facts.same_targets or not (facts.skill or 0) > limit.MISSCALED:
         return None
     if min(tried.end, tried.best_end) < facts.level:
+        return None
+    # Targets far from zero cost as much, until one bias has grown as large.
+    if facts.shifted is not None and facts.shifted <= limit.MISSCALED * (facts.chance or 0.0):
         return None
     top = _steepest(facts)
     evidence = (

@@ -7,8 +7,9 @@ import math
 from ..._numbers import count, prose
 from ..._results import Finding
 from .. import _thresholds as limit
-from .._facts import Facts, Stepped, Tried, is_stuck
+from .._facts import Facts
 from .._judgement import Judgement
+from .._stepped import Stepped, Tried, is_stuck
 from .._words import code, percent, plural, rate, span
 from ._meaning import held_back, held_back_words
 
@@ -99,82 +100,7 @@ def part_too_slow(facts: Facts) -> Judgement | None:
     )
 
 
-def _no_rate(facts: Facts) -> Judgement:
-    return Judgement(
-        Finding(
-            cause="lr-too-small",
-            title="The learning rate is zero",
-            place="The whole network.",
-            evidence="Every group of the optimizer has a learning rate of 0: no weight moves.",
-            remedy="None if the schedule raises it. Diagnose again after its first steps."
-            if facts.scheduled
-            else "A learning rate above zero.",
-            sure="Certain at this step; a schedule sets the rate."
-            if facts.scheduled
-            else "Certain.",
-            treatment="none" if facts.scheduled else "learning-rate",
-        ),
-        headline="The learning rate is zero.",
-        summary="The gradient arrives and the optimizer multiplies it by zero. Nothing learns.",
-        place=facts.weakest.name,
-        main=not facts.scheduled,
-    )
-
-
-def learning_rate_too_small(facts: Facts) -> Judgement | None:
-    """Steps that take next to nothing off the loss."""
-    step = facts.step
-    if facts.stopped and step is not None and not _little_left(facts):
-        return _no_rate(facts)
-    if step is None or not step.steady < limit.SLOW or _little_left(facts):
-        return None
-    better = _better_rate(facts)
-    if facts.tried is not None and better is None:
-        return None
-    tiny = step.epsilon is not None and step.epsilon > limit.EPSILON_SHARE
-    one = "One step" if step.growing == 1 else "One step at its full momentum"
-    evidence = f"{one} takes {prose(max(step.steady, 0.0))} of the loss away, to first "
-    evidence += f"order; trainings that move take {prose(10**-2.4)} to {prose(10**-0.5)}."
-    if tiny:
-        evidence += f" For {percent(step.epsilon or 0)} of the weights the optimizer's epsilon, "
-        evidence += "not the gradient, sets the step."
-    return Judgement(
-        Finding(
-            cause="lr-too-small",
-            title="The steps are too small",
-            place="The whole network.",
-            evidence=evidence + _tried_words(facts.tried),
-            remedy=_remedy(better, tiny),
-            sure=_tried_on(facts.tried)
-            if better is not None
-            else "Likely. Judged from one step; no larger one was tried.",
-            treatment="learning-rate",
-            suggestion={} if better is None else {"learning_rate": better},
-        ),
-        headline="The steps are too small to learn from.",
-        summary=f"At a learning rate of {rate(facts.learning_rate or 0.0)} one step takes "
-        f"{prose(max(step.steady, 0.0))} of the loss away. The gradient arrives everywhere; "
-        "what is missing is the size of the step."
-        + (f" At {rate(better)} the loss falls." if better is not None else ""),
-        place=facts.weakest.name,
-    )
-
-
-def _little_left(facts: Facts) -> bool:
-    return facts.skill is not None and facts.skill <= limit.SOLVED
-
-
-def _better_rate(facts: Facts) -> float | None:
-    """Return the rate that was tried and does far better than the optimizer's own."""
-    tried = facts.tried
-    if tried is None or tried.best_rate is None:
-        return None
-    gain, own = tried.start - tried.best_end, tried.start - tried.end
-    scale = abs(tried.start)
-    return tried.best_rate if gain > max(3 * own, 0.01 * scale) else None
-
-
-def _tried_words(tried: Tried | None) -> str:
+def tried_words(tried: Tried | None) -> str:
     if tried is None or tried.best_rate is None or math.isinf(tried.best_end):
         return ""
     own = "NaN or infinity" if math.isinf(tried.end) else prose(tried.end)
@@ -187,17 +113,10 @@ def _tried_words(tried: Tried | None) -> str:
     )
 
 
-def _tried_on(tried: Tried | None) -> str:
+def tried_on(tried: Tried | None) -> str:
     if tried is None or tried.turns == 1:
         return "Certain. Tried on a copy, always on the same batch."
     return f"Certain. Tried on a copy, on {tried.turns} parts of the batch in turn."
-
-
-def _remedy(better: float | None, tiny: bool) -> str:
-    text = "A larger learning rate."
-    if better is not None:
-        text = f"A learning rate of about {rate(better)}."
-    return text + (" Or a smaller eps for the optimizer." if tiny else "")
 
 
 def learning_rate_too_large(facts: Facts) -> Judgement | None:
@@ -218,11 +137,11 @@ def learning_rate_too_large(facts: Facts) -> Judgement | None:
             title="The steps are too large",
             place="The whole network.",
             evidence=f"To first order one step would take {prose(facts.step.planned)} times the "
-            f"loss away; more than all of it cannot be.{_tried_words(tried)}"
+            f"loss away; more than all of it cannot be.{tried_words(tried)}"
             if facts.step.planned > 1
-            else f"The loss does not fall while the network trains.{_tried_words(tried)}",
-            remedy=f"A learning rate of about {rate(tried.best_rate)}.",
-            sure=_tried_on(tried),
+            else f"The loss does not fall while the network trains.{tried_words(tried)}",
+            remedy=f"A learning rate of about {rate(tried.best_rate)}{_or_less_memory(facts)}.",
+            sure=tried_on(tried),
             treatment="learning-rate",
             suggestion={"learning_rate": tried.best_rate},
         ),
@@ -235,8 +154,16 @@ def learning_rate_too_large(facts: Facts) -> Judgement | None:
     )
 
 
+def _or_less_memory(facts: Facts) -> str:
+    if facts.memory <= limit.LONG_MEMORY:
+        return ""
+    return f", or a shorter memory: this one's mean goes over {facts.memory:.0f} steps"
+
+
 def _overshoots(tried: Tried, level: float) -> bool:
     """Tell whether a smaller rate does better, even where it was given fewer steps."""
+    if tried.end - tried.best_end <= tried.noise:
+        return False
     if tried.steps > tried.best_steps:
         # Parts of a batch differ among themselves, whatever the rate.
         margin = (1 - (limit.STUCK if tried.turns == 1 else limit.BETTER)) * abs(level)
@@ -248,7 +175,7 @@ def _overshoots(tried: Tried, level: float) -> bool:
 def weight_decay(facts: Facts) -> Judgement | None:
     """Decay that pulls harder than the gradient."""
     step = facts.step
-    if step is None or step.decay < limit.DECAY or _little_left(facts):
+    if step is None or step.decay < limit.DECAY or little_left(facts):
         return None
     times = "only the decay moves" if math.isinf(step.decay) else f"{prose(step.decay)} times"
     return Judgement(
@@ -271,3 +198,7 @@ def weight_decay(facts: Facts) -> Judgement | None:
         else "Every step pulls the weights towards zero, and nothing else moves them.",
         place=facts.weakest.name,
     )
+
+
+def little_left(facts: Facts) -> bool:
+    return facts.skill is not None and facts.skill <= limit.SOLVED

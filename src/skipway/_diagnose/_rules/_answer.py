@@ -1,0 +1,65 @@
+"""Between the last layer and the loss: answers that the loss cannot use as they are."""
+
+from __future__ import annotations
+
+from ..._numbers import prose
+from ..._results import Finding
+from .._facts import Facts
+from .._judgement import Judgement
+from .._words import code, percent
+
+_OWN = {
+    "softmax": "`cross_entropy` takes its own softmax",
+    "sigmoid": "`binary_cross_entropy_with_logits` takes its own sigmoid",
+}
+
+
+def squashed_answers(facts: Facts) -> Judgement | None:
+    """Answers that are squashed before a loss that asks for more than their range."""
+    found, chance = facts.squashed, facts.chance
+    if found is None or not chance:
+        return None
+    op, last = code(found.op), facts.layers[-1].name
+    floor = f"{prose(found.floor)}, {percent(found.floor / chance)} of what a constant answer gets"
+    return Judgement(
+        Finding(
+            cause="saturation",
+            title="The answers are squashed before the loss",
+            place=f"Behind {code(last)}.",
+            evidence=f"Whatever the answers of {op}, this loss does not get below {floor}; without "
+            f"it, answers were found that get to {prose(found.free)}.",
+            remedy=f"Hand the loss what {code(last)} answers with, without {op}"
+            + (f": {_OWN[found.op]}." if found.op in _OWN else "."),
+            sure="Certain for this batch. Looked for by giving the loss answers of every kind.",
+            treatment="loss",
+            layers=(last,),
+        ),
+        headline="The answers are squashed before the loss.",
+        summary=f"The network ends in {op}, and no answer of that range is sure enough for this "
+        f"loss: it stays above {floor}. The surer the answers get, the smaller is the slope.",
+        place=last,
+    )
+
+
+def unpaired_answers(facts: Facts) -> Judgement | None:
+    """A loss that sets every answer against every target."""
+    if not facts.unpaired:
+        return None
+    last = facts.layers[-1].name
+    return Judgement(
+        Finding(
+            cause="no-signal",
+            title="The loss does not pair answers with targets",
+            place="The loss.",
+            evidence="Answers and targets have different shapes, and with the targets of other "
+            "samples the loss is the same to four digits.",
+            remedy="Bring both to one shape: output.squeeze(-1), or targets.unsqueeze(-1).",
+            sure="Certain. Tried with answers that differ from sample to sample.",
+            treatment="loss",
+        ),
+        headline="The loss does not pair answers with targets.",
+        summary="Answers and targets have different shapes and are broadcast against each other: "
+        "every answer is compared with every target, and the best that is left to learn is their "
+        "mean.",
+        place=last,
+    )

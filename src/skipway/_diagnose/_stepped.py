@@ -1,0 +1,74 @@
+"""What one step, and a few more on a copy, did: as plain numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from . import _thresholds as limit
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """What one real step of the optimizer, taken on a copy, did to the whole network.
+
+    Attributes:
+        progress: fraction of the loss that the step removes, to first order.
+        planned: the same for the step as it would be without rounding.
+        lost: share of the weights with a gradient that the step left exactly as they were.
+        decay: size of weight decay's part of the step over the rest; 0 without decay.
+        epsilon: share of the weights where Adam's epsilon, not the gradient, sets the step;
+            `None` for optimizers without one.
+        growing: how many times larger the steps get by momentum, which begins at zero.
+    """
+
+    progress: float
+    planned: float
+    lost: float
+    decay: float
+    epsilon: float | None = None
+    growing: float = 1.0
+
+    @property
+    def steady(self) -> float:
+        """What it plans once momentum, which begins at zero, is up to its full size."""
+        return self.growing * self.planned
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What a few steps on a copy did to the loss.
+
+    Attributes:
+        start: loss before.
+        end: loss after, `inf` where it became non-finite; the mean of the last steps where more
+            were taken than at another rate, for a loss that jumps.
+        steps: how many.
+        turns: on how many parts of the batch in turn; 1 is always the same batch.
+        best_rate: the learning rate, of those tried beside the optimizer's own, with the lowest
+            end.
+        best_end: the loss it ends at.
+        best_steps: after how many steps.
+        held_out: lowest loss of the half of the batch that was not trained on, over the loss of
+            the best constant output; `None` where there was no reason to try.
+        held_in: loss at the end of the half that was trained on, over the same.
+        noise: how far the loss of one batch goes up and down by itself, without any step.
+        unfrozen: where it ends when everything may learn; `None` where nothing was frozen.
+    """
+
+    start: float
+    end: float
+    steps: int
+    turns: int = 1
+    best_rate: float | None = None
+    best_end: float = math.inf
+    best_steps: int = 0
+    held_out: float | None = None
+    held_in: float | None = None
+    noise: float = 0.0
+    unfrozen: float | None = None
+
+
+def is_stuck(tried: Tried, level: float) -> bool:
+    """Tell whether the steps tried leave the loss at `level`, where it began or a constant is."""
+    return not tried.end <= level - (1 - limit.STUCK) * abs(level)
