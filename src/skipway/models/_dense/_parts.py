@@ -51,8 +51,7 @@ def read_tail(modules: list[nn.Module]) -> Tail | None:
     if not modules:
         return None
     if isinstance(modules[0], nn.Sequential):
-        leaves = list(_leaves(modules[0]))
-        return _transition((modules[0],), leaves) if leaves is not None else None
+        return _transition((modules[0],), list(_leaves(modules[0])))
     if is_norm(modules[0]):
         return Tail((modules[0],), modules[0], relu=has_relu(modules[0]))
     return None
