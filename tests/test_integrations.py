@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -179,6 +180,16 @@ def test_a_wrong_ending_is_refused_before_the_training(framework: str) -> None:
     module = importlib.import_module(f"skipway.integrations.{framework}")
     with pytest.raises(skipway.SkipwayError, match=r"ends in neither \.html nor \.json"):
         module.WatchLayers(save="layers.txt")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("framework", ["lightning", "transformers"])
+def test_it_looks_when_watch_does(framework: str) -> None:
+    pytest.importorskip(framework)
+    module = importlib.import_module(f"skipway.integrations.{framework}")
+    own = inspect.signature(module.WatchLayers.__init__).parameters
+    plain = inspect.signature(skipway.watch).parameters
+    assert all(own[name].default == plain[name].default for name in ("every", "outputs", "notify"))
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -36,7 +36,8 @@ class WatchLayers(TrainerCallback):  # type: ignore[misc]  # it may be missing
 
     Args:
         every: optimizer steps from one look to the next.
-        outputs: at how many looks once the outputs of the layers are looked at; 0 for never.
+        outputs: at how many looks once the outputs of the layers are looked at; 0 for never; by
+            default as `skipway.watch` has it.
         save: a path that ends in `.html` or `.json`; by default nothing is written.
         prefix: of the names in the logs.
         notify: is called with one line for every finding, when it appears; by default it is a
@@ -61,7 +62,7 @@ class WatchLayers(TrainerCallback):  # type: ignore[misc]  # it may be missing
         self,
         *,
         every: int = 10,
-        outputs: int = 10,
+        outputs: int | None = None,
         save: str | Path | None = None,
         prefix: str = "skipway/",
         notify: Callable[[str], None] | None = None,
