@@ -224,10 +224,49 @@ def test_a_branch_without_a_gradient_is_no_illness_while_the_other_learns():
     assert look(Beside(both=True)).cause == "detached"
 
 
-def test_what_nothing_brings_down_is_not_called_healthy_with_certainty():
+def test_a_loss_that_no_answer_brings_down_is_told():
     def flat(output: Tensor, targets: Tensor) -> Tensor:
         return F.cross_entropy(output.tanh() / 500, targets)
 
-    found = look(network(), loss=flat)
+    found = look(network(), loss=flat).findings[0]
+    assert (found.cause, found.treatment) == ("saturation", "loss")
+    assert "flat" in found.title
+
+
+class Deaf(nn.Module):
+    """A network that hears noise in the place of its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = network()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(torch.randn_like(x))
+
+
+def test_what_nothing_brings_down_is_not_called_healthy_with_certainty():
+    found = look(Deaf(), optimizer=None)
+    assert found.cause == "healthy"
     assert "stays where it is" in found.headline
     assert found.findings[0].sure.startswith("Not sure")
+
+
+class Halved(nn.Module):
+    """Weights in float32, arithmetic in float16 by casts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = network()[::2]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.half()
+        for index, layer in enumerate(self.layers):
+            x = F.linear(x, layer.weight.half(), layer.bias.half())
+            x = x if index else torch.relu(x)
+        return x.float()
+
+
+def test_a_gradient_that_half_precision_loses_is_no_fault_of_depth():
+    found = look(Halved(), loss=lambda y, t: 1e-6 * F.cross_entropy(y, t))
+    assert (found.cause, found.treatment) == ("precision", "precision")
+    assert look(Halved()).cause == "healthy"

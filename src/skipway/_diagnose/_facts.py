@@ -69,6 +69,8 @@ class Facts:
     """Where the first value stopped being finite, in words."""
     bad_gradient: str | None = None
     """The last layer whose gradient is not finite."""
+    underflow: bool = False
+    """A gradient that arrives where the loss is multiplied, and does not as it is."""
     cut: str | None = None
     """Where the gradient is cut off, in words."""
     cut_off: tuple[str, ...] = ()

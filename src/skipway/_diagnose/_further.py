@@ -13,8 +13,9 @@ from . import _thresholds as limit
 from ._dependence import dependence
 from ._doubts import doubts_of
 from ._facts import Facts
+from ._floor import lowest_loss
 from ._labels import carried_over, pairs_of
-from ._stepped import Stepped, Tried, is_stuck
+from ._stepped import Stepped, Tried, is_stuck, stands_still
 from ._trial import Evaluate, loss_after, search_rate, trains, try_steps
 from ._turns import turns_of
 from ._words import either
@@ -47,6 +48,8 @@ def try_further(task: Task, facts: Facts) -> Facts:
     try:
         tried = _try(task, optimizer, step, facts, steps)
         tried = _with_labels(task, optimizer, tried, facts, steps)
+        if stands_still(tried, facts.level) and not facts.relative:
+            tried = replace(tried, floor=_floor(task))
     except Exception as error:
         # A model that cannot be copied is still diagnosed, from one step.
         task.notes.append(
@@ -125,6 +128,13 @@ def _for_as_long(task: Task, optimizer: Optimizer, tried: Tried, steps: int) -> 
     )
     end = _end(losses, steps)
     return replace(tried, best_end=end, best_steps=tried.steps) if end < tried.best_end else tried
+
+
+def _floor(task: Task) -> float | None:
+    try:
+        return lowest_loss(task.model, task.evaluate)
+    except Exception:
+        return None  # an objective that reads more of the model than its answers
 
 
 def _noise(task: Task, optimizer: Optimizer) -> float:

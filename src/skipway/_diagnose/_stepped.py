@@ -53,6 +53,8 @@ class Tried:
             the best constant output; `None` where there was no reason to try.
         held_in: loss at the end of the half that was trained on, over the same.
         noise: how far the loss of one batch goes up and down by itself, without any step.
+        floor: the lowest loss that was found with answers of any kind; `None` where there was no
+            reason to look, or no way.
         unfrozen: where it ends when everything may learn; `None` where nothing was frozen.
     """
 
@@ -66,7 +68,15 @@ class Tried:
     held_out: float | None = None
     held_in: float | None = None
     noise: float = 0.0
+    floor: float | None = None
     unfrozen: float | None = None
+
+
+def stands_still(tried: Tried | None, level: float) -> bool:
+    """Tell whether neither the optimizer's rate nor another one brings the loss down."""
+    if tried is None or tried.best_rate is None or not is_stuck(tried, level):
+        return False
+    return not tried.best_end <= level - (1 - limit.BETTER) * abs(level)
 
 
 def is_stuck(tried: Tried, level: float) -> bool:

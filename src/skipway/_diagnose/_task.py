@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -94,6 +95,7 @@ class Task:
         self._note(facts, seen)
         return replace(
             facts,
+            underflow=self._underflows(facts),
             **self._answers(answered, chance),
             same_targets=same,
             rare=rare,
@@ -121,6 +123,30 @@ class Task:
             "distance": distance(output, targets),
             "unpaired": unpaired(self.loss_fn, output, targets),
         }
+
+    def _underflows(self, facts: Facts) -> bool:
+        """Tell whether the gradient arrives once the loss is multiplied, for one more pass.
+
+        In real numbers that changes nothing. Only float16 is so narrow that it may.
+        """
+        if not (facts.dying or facts.weak_everywhere) or facts.relative or self.reads_kept:
+            return False
+        if all(node.dtype != "float16" for node in self.graph.nodes):
+            return False
+        with contextlib.suppress(LossError):
+            seen = average(
+                probe(self.model, partial(self._enlarged, part), size) for part, size in self.parts
+            )
+            scale = facts.scale * limit.LOSS_SCALE
+            read = read_layers(
+                self.model, seen, None, None, batch=self.size, chance=None, scale=scale
+            )
+            arrives = not (read.dying or read.weak_everywhere or read.bad_gradient)
+            return arrives and math.isfinite(seen.loss)
+        return False
+
+    def _enlarged(self, batch: Any) -> Tensor:
+        return limit.LOSS_SCALE * self.loss_on(self.model, batch)
 
     def asker(self, facts: Facts) -> Asker:
         """Return what answers the questions after the diagnosis."""

@@ -109,6 +109,10 @@ EPSILON_SHARE = 0.5
 LOST = 0.5
 LOST_PROGRESS = 0.5
 
+# What a loss is multiplied by to see whether float16 loses its gradient: where PyTorch's GradScaler
+# begins.
+LOSS_SCALE = 2.0**16
+
 # How many times the decay's part of a step must outweigh the gradient's. Trained networks with
 # normalisation settle near 1 (van Laarhoven 2017, 1706.05350). Benchmark: usual decay 0.02 and
 # less, decay that stalls the training 12 and more.

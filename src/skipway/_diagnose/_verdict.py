@@ -26,6 +26,7 @@ BEFORE_TRIAL: tuple[Rule, ...] = (
     signal.dead_units,
     signal.saturation,
     signal.symmetric,
+    step.underflow,
     depth.vanishing,
     signal.exploding,
     signal.collapsed_signal,
@@ -43,6 +44,7 @@ AFTER_TRIAL: tuple[Rule, ...] = (
     data.solved,
     depth.vanishing_beside,
     step.precision,
+    answer.flat_loss,
     # Where there is nothing to learn a step takes little of the loss, at whatever rate.
     data.no_signal,
     slow.learning_rate_too_small,

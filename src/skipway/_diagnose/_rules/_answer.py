@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from ..._numbers import prose
 from ..._results import Finding
+from .. import _thresholds as limit
 from .._facts import Facts
 from .._judgement import Judgement
+from .._stepped import stands_still
 from .._words import code, percent
 
 _OWN = {
@@ -37,6 +39,34 @@ def squashed_answers(facts: Facts) -> Judgement | None:
         headline="The answers are squashed before the loss.",
         summary=f"The network ends in {op}, and no answer of that range is sure enough for this "
         f"loss: it stays above {floor}. The surer the answers get, the smaller is the slope.",
+        place=last,
+    )
+
+
+def flat_loss(facts: Facts) -> Judgement | None:
+    """A loss that answers of no kind bring down."""
+    tried = facts.tried
+    if tried is None or tried.floor is None or not stands_still(tried, facts.level):
+        return None
+    if tried.floor <= limit.BETTER * facts.level:
+        return None
+    last = facts.layers[-1].name
+    evidence = f"Of answers of any kind none was found that takes the loss of {prose(facts.loss)} "
+    evidence += f"below {prose(tried.floor)}."
+    return Judgement(
+        Finding(
+            cause="saturation",
+            title="The loss is flat",
+            place=f"Behind {code(last)}.",
+            evidence=f"{evidence} Steps at this learning rate and at others do not either.",
+            remedy="Look at what stands between the answers and the loss: a temperature far above "
+            "one, a factor, a squashing function.",
+            sure="Likely. Looked for with free answers, from those of this batch on.",
+            treatment="loss",
+            layers=(last,),
+        ),
+        headline="The loss is flat, whatever the network answers.",
+        summary=f"{evidence} No training can get lower than what the best answers get.",
         place=last,
     )
 

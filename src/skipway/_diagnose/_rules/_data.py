@@ -7,7 +7,7 @@ from ..._results import Finding
 from .. import _thresholds as limit
 from .._facts import Facts
 from .._judgement import Judgement
-from .._stepped import is_stuck
+from .._stepped import stands_still
 from .._words import code, percent, plural
 from ._branch import dead_branches
 
@@ -142,9 +142,7 @@ def healthy(facts: Facts) -> Judgement:
 
 def _stands_still(facts: Facts) -> str:
     tried = facts.tried
-    if tried is None or tried.best_rate is None or not is_stuck(tried, facts.level):
-        return ""
-    if tried.best_end <= facts.level - (1 - limit.BETTER) * abs(facts.level):
+    if tried is None or not stands_still(tried, facts.level):
         return ""
     return (
         f" {plural(tried.steps, 'step')} on a copy, and as many as {count(tried.best_steps)} at "
@@ -157,6 +155,8 @@ def _healthy_sure(facts: Facts) -> str:
     text += "later."
     if _stands_still(facts):
         return f"Not sure: {_UNKNOWN}"
+    if facts.cut_calls:
+        text += " Whether the task needs what lies before the cut is not to be told from one batch."
     if facts.batch < limit.TELLING_BATCH:
         text += f" {plural(facts.batch, 'sample')} say next to nothing of what others do: diagnose "
         text += "a larger batch, or several (batches=)."

@@ -19,6 +19,8 @@ from ._meaning import missed
 def vanishing(facts: Facts) -> Judgement | None:
     """The gradient shrinks from layer to layer on its way back."""
     dying = facts.dying
+    if facts.underflow:
+        return None
     if facts.zero_started and any(math.isinf(layer.decades_lost) for layer in dying):
         return None
     # Of targets that are thousands of times larger no answer takes much of the loss.

@@ -53,6 +53,33 @@ def precision(facts: Facts) -> Judgement | None:
     )
 
 
+def underflow(facts: Facts) -> Judgement | None:
+    """Gradients below the smallest number of float16."""
+    if not facts.underflow:
+        return None
+    gone = [layer.name for layer in facts.reached if layer.gradient == 0]
+    names = tuple(gone or [layer.name for layer in facts.dying])
+    where = span(names, len(facts.layers))
+    return Judgement(
+        Finding(
+            cause="precision",
+            title="The gradient is too small for float16",
+            place=f"{where}.",
+            evidence=f"With the loss multiplied by {count(int(limit.LOSS_SCALE))} the gradient "
+            "arrives everywhere; as it is, float16 rounds it to zero on its way.",
+            remedy="Scale the loss (torch.amp.GradScaler), or compute in bfloat16, whose numbers "
+            "go as far down as those of float32.",
+            sure="Certain for this batch. Tried with one more pass.",
+            treatment="precision",
+            layers=names,
+        ),
+        headline="The gradient is too small for float16.",
+        summary=f"{where}: what comes back is below 6 × 10⁻⁸, the smallest number that float16 "
+        "knows, and is rounded to zero. The network itself would let it through.",
+        place=names[0],
+    )
+
+
 def _lost_progress(step: Stepped, dtype: str) -> str:
     """Say what rounding takes from the step, where that is to be seen in two digits."""
     planned, left = prose(step.planned), prose(max(step.progress, 0.0))
