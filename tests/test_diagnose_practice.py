@@ -224,13 +224,18 @@ def test_a_branch_without_a_gradient_is_no_illness_while_the_other_learns():
     assert look(Beside(both=True)).cause == "detached"
 
 
-def test_a_loss_that_no_answer_brings_down_is_told():
+def test_what_no_answer_brings_down_is_not_called_healthy_with_certainty():
     def flat(output: Tensor, targets: Tensor) -> Tensor:
         return F.cross_entropy(output.tanh() / 500, targets)
 
-    found = look(network(), loss=flat).findings[0]
-    assert (found.cause, found.treatment) == ("saturation", "loss")
-    assert "flat" in found.title
+    found = look(network(), loss=flat)
+    assert found.cause == "healthy"
+    assert "stays where it is" in found.headline
+    assert found.findings[0].sure.startswith("Not sure")
+    assert found.findings[1].title == "The loss is flat"
+    # A constant in the loss looks the same, and is no fault.
+    found = look(network(), loss=lambda y, t: F.cross_entropy(y, t) + 1000)
+    assert found.cause == "healthy"
 
 
 class Deaf(nn.Module):
@@ -244,11 +249,16 @@ class Deaf(nn.Module):
         return self.net(torch.randn_like(x))
 
 
-def test_what_nothing_brings_down_is_not_called_healthy_with_certainty():
-    found = look(Deaf(), optimizer=None)
-    assert found.cause == "healthy"
-    assert "stays where it is" in found.headline
-    assert found.findings[0].sure.startswith("Not sure")
+def test_answers_of_noise_alone_are_told_and_usual_dropout_is_not():
+    found = look(Deaf())
+    assert (found.cause, found.findings[0].title) == (
+        "collapsed-signal", "Noise drowns what tells the samples apart",
+    )  # fmt: skip
+    torch.manual_seed(0)
+    usual = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Dropout(0.5), nn.Linear(64, 10))
+    for offset in (0.0, 50.0):
+        found = look(usual, loss=lambda y, t, by=offset: F.cross_entropy(y, t) + by)
+        assert found.cause == "healthy"
 
 
 class Halved(nn.Module):

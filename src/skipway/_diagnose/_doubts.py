@@ -16,6 +16,7 @@ def doubts_of(facts: Facts) -> tuple[str, ...]:
         # NaN compares as neither larger nor smaller, so this asks for what it is not.
         ("the steps are too large", not facts.falls and not step.steady <= limit.DOUBTFUL),
         ("so long a memory of gradients overshoots", facts.memory > limit.LONG_MEMORY),
+        ("what is learned outgrows the noise", facts.drowned),
         ("frozen layers hold the others back", bool(facts.frozen or facts.unheld)),
         ("layers at a far smaller rate hold the others back", bool(facts.slow)),
         ("the layers without a gradient are missed", facts.branch_in_doubt),

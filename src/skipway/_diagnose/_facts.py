@@ -71,6 +71,10 @@ class Facts:
     """The last layer whose gradient is not finite."""
     underflow: bool = False
     """A gradient that arrives where the loss is multiplied, and does not as it is."""
+    draws: bool = False
+    """Random numbers were drawn in the pass."""
+    noise: float = 0.0
+    """Share of the answers that is noise of the network's own, where it draws any."""
     cut: str | None = None
     """Where the gradient is cut off, in words."""
     cut_off: tuple[str, ...] = ()
@@ -231,6 +235,11 @@ class Facts:
     def far_off(self) -> bool:
         """Whether the targets are of another size than the answers, by thousands."""
         return self.distance > limit.FAR_OFF
+
+    @property
+    def drowned(self) -> bool:
+        """Whether the answers tell passes apart rather than samples."""
+        return self.noise > limit.DROWNED
 
     @property
     def zero_throughout(self) -> bool:

@@ -15,6 +15,7 @@ from ._doubts import doubts_of
 from ._facts import Facts
 from ._floor import lowest_loss
 from ._labels import carried_over, pairs_of
+from ._noise import noise_share
 from ._stepped import Stepped, Tried, is_stuck, stands_still
 from ._trial import Evaluate, loss_after, search_rate, trains, try_steps
 from ._turns import turns_of
@@ -33,7 +34,7 @@ def try_further(task: Task, facts: Facts) -> Facts:
     optimizer, step = task.optimizer, facts.step
     if optimizer is None or step is None:
         return facts
-    facts = _with_dependence(task, facts)
+    facts = replace(_with_dependence(task, facts), noise=_own_noise(task))
     if task.steps is None and step.planned <= limit.FAST and step.steady > limit.DOUBTFUL:
         facts = replace(facts, falls=_falls(task, facts, step))
     doubts = doubts_of(facts)
@@ -90,7 +91,7 @@ def _try(task: Task, optimizer: Optimizer, step: Stepped, facts: Facts, steps: i
     losses, _ = try_steps(task.model, optimizer, turns, count)
     held_back = facts.held_back
     jumps = step.planned > limit.FAST or losses[-1] > losses[0]
-    near = facts.hardly_dying or facts.hardly_collapsed
+    near = facts.hardly_dying or facts.hardly_collapsed or facts.drowned
     if jumps or held_back or near or lasting:
         # Many a good training jumps at first; only one that stays up there jumps too far.
         count *= 4
@@ -128,6 +129,15 @@ def _for_as_long(task: Task, optimizer: Optimizer, tried: Tried, steps: int) -> 
     )
     end = _end(losses, steps)
     return replace(tried, best_end=end, best_steps=tried.steps) if end < tried.best_end else tried
+
+
+def _own_noise(task: Task) -> float:
+    if not task.draws:
+        return 0.0
+    try:
+        return noise_share(task.model, task.evaluate)
+    except Exception:
+        return 0.0  # a model that cannot be copied, or whose answers are of no use by themselves
 
 
 def _floor(task: Task) -> float | None:

@@ -74,9 +74,20 @@ class Tried:
 
 def stands_still(tried: Tried | None, level: float) -> bool:
     """Tell whether neither the optimizer's rate nor another one brings the loss down."""
-    if tried is None or tried.best_rate is None or not is_stuck(tried, level):
+    if tried is None or not is_stuck(tried, level):
         return False
     return not tried.best_end <= level - (1 - limit.BETTER) * abs(level)
+
+
+def falls_short(tried: Tried | None, level: float) -> bool:
+    """Tell whether steps take hardly anything of what other answers would take off the loss.
+
+    A loss with a large constant part stands still all the same, and its answers get better.
+    """
+    if tried is None or tried.floor is None or not stands_still(tried, level):
+        return False
+    gained = level - min(tried.end, tried.best_end)
+    return gained < (1 - limit.BETTER) * (level - tried.floor)
 
 
 def is_stuck(tried: Tried, level: float) -> bool:

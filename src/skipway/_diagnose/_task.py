@@ -20,6 +20,7 @@ from .._trace._alter import Alteration
 from .._trace._average import average
 from .._trace._probe import Probe, probe
 from .._trace._untouched import random_state
+from . import _groups as groups
 from . import _thresholds as limit
 from ._answers import distance, shifted, squashed, unpaired
 from ._chance import best_constant_loss
@@ -53,6 +54,7 @@ class Task:
     keeps: bool = False
     after: dict[str, nn.Parameter] = field(default_factory=dict)
     reads_kept: bool = False
+    draws: bool = False
 
     def evaluate(self, model: nn.Module) -> Tensor:
         """Return the loss, the mean over the batches."""
@@ -79,8 +81,9 @@ class Task:
     def measure(self) -> Facts:
         """Return what one pass and one step say."""
         self.again, self.keeps = random_state(), True
+        before = torch.get_rng_state()
         seen = self._probe()
-        self.keeps = False
+        self.keeps, self.draws = False, not torch.equal(before, torch.get_rng_state())
         self.graph = seen.graph
         answered = self.outputs
         same = self.loss_fn is not None and same_targets(self.parts)
@@ -89,22 +92,23 @@ class Task:
         chance = None if rare else self._chance()
         taken = self._step(seen)
         moves = None if taken is None else taken.moves
-        held = None if self.optimizer is None else _held(self.optimizer)
+        held = None if self.optimizer is None else groups.held(self.optimizer)
         size = sum(count for _, count in self.parts)
         facts = read_layers(self.model, seen, moves, held, batch=size, chance=chance)
         self._note(facts, seen)
         return replace(
             facts,
             underflow=self._underflows(facts),
+            draws=self.draws,
             **self._answers(answered, chance),
             same_targets=same,
             rare=rare,
             step=None if taken is None else self._summed(taken, facts),
-            learning_rate=_learning_rate(self.optimizer),
-            decay=_decay(self.optimizer),
-            exchanged=_exchanged(facts, self.model, self.optimizer),
-            slow=_slow(facts, self.model, self.optimizer),
-            stopped=_stopped(self.optimizer),
+            learning_rate=groups.learning_rate(self.optimizer),
+            decay=groups.decay(self.optimizer),
+            exchanged=groups.exchanged(facts, self.model, self.optimizer),
+            slow=groups.slow(facts, self.model, self.optimizer),
+            stopped=groups.stopped(self.optimizer),
             plan=plan_of(self.optimizer),
             memory=memory_of(self.optimizer),
             optimizer=None if self.optimizer is None else type(self.optimizer).__name__,
@@ -164,7 +168,7 @@ class Task:
         with untouched(self.model):
             self.again()
             seen = self._probe(alteration)
-        held = None if self.optimizer is None else _held(self.optimizer)
+        held = None if self.optimizer is None else groups.held(self.optimizer)
         read = read_layers(
             self.model, seen, None, held, batch=self.size, chance=facts.chance, scale=facts.scale
         )
@@ -262,50 +266,6 @@ class Task:
         ]
         if aside:
             self.notes.append(f"{listed(aside)} had no part in this loss.")
-
-
-def _held(optimizer: Optimizer) -> set[int]:
-    return {id(p) for group in optimizer.param_groups for p in group["params"]}
-
-
-def _exchanged(facts: Facts, model: nn.Module, optimizer: Optimizer | None) -> bool:
-    """Tell whether what is not held has a double, of the same shape, that no module owns."""
-    groups = [] if optimizer is None else optimizer.param_groups
-    own = {id(p) for p in model.parameters()}
-    others = {tuple(p.shape) for group in groups for p in group["params"] if id(p) not in own}
-    known = dict(model.named_parameters())
-    missed = [known.get(f"{name.partition('#')[0]}.weight") for name in facts.unheld]
-    return bool(missed) and all(p is not None and tuple(p.shape) in others for p in missed)
-
-
-def _learning_rate(optimizer: Optimizer | None) -> float | None:
-    return None if optimizer is None else float(optimizer.param_groups[0].get("lr", float("nan")))
-
-
-def _rates(optimizer: Optimizer | None) -> dict[int, float]:
-    groups = [] if optimizer is None else optimizer.param_groups
-    return {id(p): float(each.get("lr", 0.0)) for each in groups for p in each["params"]}
-
-
-def _slow(facts: Facts, model: nn.Module, optimizer: Optimizer | None) -> tuple[str, ...]:
-    """Return the layers whose rate is next to nothing beside the largest."""
-    rates = _rates(optimizer)
-    least = limit.SLOW_GROUP * max(rates.values(), default=0.0)
-    own = {
-        n: rates[id(p)] for n, p in model.named_parameters() if p.requires_grad and id(p) in rates
-    }
-    names = {layer.name: layer.name.partition("#")[0] + ".weight" for layer in facts.layers}
-    return tuple(layer for layer, name in names.items() if own.get(name, least) < least)
-
-
-def _stopped(optimizer: Optimizer | None) -> bool:
-    rates = _rates(optimizer)
-    return bool(rates) and not any(rates.values())
-
-
-def _decay(optimizer: Optimizer | None) -> float:
-    groups = [] if optimizer is None else optimizer.param_groups
-    return max((float(group.get("weight_decay", 0.0)) for group in groups), default=0.0)
 
 
 def _shape(value: Any) -> str:

@@ -37,6 +37,7 @@ BEFORE_TRIAL: tuple[Rule, ...] = (
 )
 AFTER_TRIAL: tuple[Rule, ...] = (
     signal.far_targets,
+    signal.drowned,
     step.part_too_slow,
     step.learning_rate_too_large,
     signal.growing,

@@ -59,15 +59,18 @@ def flat_loss(facts: Facts) -> Judgement | None:
             title="The loss is flat",
             place=f"Behind {code(last)}.",
             evidence=f"{evidence} Steps at this learning rate and at others do not either.",
-            remedy="Look at what stands between the answers and the loss: a temperature far above "
-            "one, a factor, a squashing function.",
-            sure="Likely. Looked for with free answers, from those of this batch on.",
-            treatment="loss",
+            remedy="None if the loss has a large constant part (a penalty of the weights, an "
+            "offset): what is above it may fall all the same. Otherwise look at what stands "
+            "between the answers and the loss: a temperature far above one, a squashing function.",
+            sure="Certain for these answers and those near them; which of the two it is only you "
+            "know.",
+            treatment="none",
             layers=(last,),
         ),
         headline="The loss is flat, whatever the network answers.",
         summary=f"{evidence} No training can get lower than what the best answers get.",
         place=last,
+        main=False,
     )
 
 

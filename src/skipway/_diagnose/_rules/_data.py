@@ -144,6 +144,11 @@ def _stands_still(facts: Facts) -> str:
     tried = facts.tried
     if tried is None or not stands_still(tried, facts.level):
         return ""
+    if tried.best_rate is None:
+        return (
+            f" {plural(tried.steps, 'step')} on a copy leave the loss where it is, and nothing "
+            "that was looked for says why."
+        )
     return (
         f" {plural(tried.steps, 'step')} on a copy, and as many as {count(tried.best_steps)} at "
         "other rates, hardly bring the loss down, and nothing that was looked for says why."

@@ -9,7 +9,7 @@ from ..._results import Finding, LayerReading
 from .. import _thresholds as limit
 from .._facts import Facts
 from .._judgement import Judgement
-from .._stepped import is_stuck
+from .._stepped import falls_short, is_stuck
 from .._words import code, percent, plural, span
 from ._depth import nearly
 
@@ -148,6 +148,10 @@ def symmetric(facts: Facts) -> Judgement | None:
 
 def exploding(facts: Facts) -> Judgement | None:
     """Signal or gradient grow from layer to layer, beyond doubt."""
+    if facts.draws and facts.undecided:
+        return None  # dropout multiplies what it leaves
+    if facts.drowned and _forward(facts):
+        return None
     if _forward(facts) or _steepest(facts).weight_elasticity > limit.SURELY_EXPLODING:
         return _exploding(facts)
     return None
@@ -165,6 +169,32 @@ def growing(facts: Facts) -> Judgement | None:
         return found and replace(found, finding=replace(found.finding, sure=sure), main=False)
     learns = min(tried.end, tried.best_end) <= limit.BETTER * tried.start
     return None if learns else _exploding(facts)
+
+
+def drowned(facts: Facts) -> Judgement | None:
+    """Answers that are noise of the network's own, and steps that do not change that."""
+    if not facts.drowned or not falls_short(facts.tried, facts.level):
+        return None
+    last = facts.layers[-1].name
+    evidence = f"{percent(facts.noise).capitalize()} of what differs between the answers to two "
+    evidence += "samples differs as much between two passes of one sample."
+    return Judgement(
+        Finding(
+            cause="collapsed-signal",
+            title="Noise drowns what tells the samples apart",
+            place=f"In what {code(last)} answers.",
+            evidence=f"{evidence} Steps on a copy do not bring the loss down, at this learning "
+            "rate or another.",
+            remedy="Less dropout, or, where the network draws samples, a lighter weight of what "
+            "pulls them towards one distribution.",
+            sure="Likely. Two passes were compared, and a few steps tried.",
+            treatment="data",
+            layers=(last,),
+        ),
+        headline="Noise drowns what tells the samples apart.",
+        summary=f"{evidence} Next to that, what the inputs say goes under.",
+        place=last,
+    )
 
 
 def far_targets(facts: Facts) -> Judgement | None:
