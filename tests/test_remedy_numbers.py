@@ -220,3 +220,42 @@ def test_where_nothing_is_to_do_no_number_is_given():
     for finding in judge(mlp(3)).findings:
         assert finding.suggestion == {}
         assert finding.skips == ()
+
+
+RATES = {
+    "SGD": lambda p, rate: torch.optim.SGD(p, lr=rate),
+    "momentum": lambda p, rate: torch.optim.SGD(p, lr=rate, momentum=0.9),
+    "Adam": lambda p, rate: torch.optim.Adam(p, lr=rate),
+    "RMSprop": lambda p, rate: torch.optim.RMSprop(p, lr=rate),
+}
+
+
+@pytest.mark.parametrize("given", [1e-8, 30.0], ids=["too small", "too large"])
+@pytest.mark.parametrize("name", RATES)
+def test_the_rate_that_is_proposed_trains_on_batches_it_was_not_tried_on(name, given):
+    """Few steps on one batch end lowest at a rate at which a training comes apart."""
+    (inputs, targets), make = digits(1024), RATES[name]
+
+    def network():
+        torch.manual_seed(0)
+        return nn.Sequential(
+            nn.Linear(64, 48), nn.ReLU(), nn.Linear(48, 48), nn.ReLU(), nn.Linear(48, 48),
+            nn.ReLU(), nn.Linear(48, 10),
+        )  # fmt: skip
+
+    model = network()
+    batch = inputs[:64], targets[:64]
+    optimizer = make(model.parameters(), given)
+    found = diagnose(model, batch, nn.functional.cross_entropy, optimizer=optimizer)
+    assert found.cause == ("lr-too-small" if given < 1 else "lr-too-large")
+    rate = found.findings[0].suggestion["learning_rate"]
+    losses = []
+    optimizer = make(model.parameters(), rate)
+    for _ in range(250):
+        some = torch.randint(64, len(inputs), (64,))
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(inputs[some]), targets[some])
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert sum(losses[-20:]) / 20 < 0.2 * losses[0], rate

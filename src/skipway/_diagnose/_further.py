@@ -17,7 +17,7 @@ from ._floor import lowest_loss
 from ._labels import carried_over, pairs_of
 from ._noise import noise_share
 from ._stepped import Stepped, Tried, is_stuck, stands_still
-from ._trial import Evaluate, loss_after, search_rate, trains, try_steps
+from ._trial import Evaluate, gentler_rate, loss_after, search_rate, trains, try_steps
 from ._turns import turns_of
 from ._words import either
 
@@ -107,9 +107,12 @@ def _try(task: Task, optimizer: Optimizer, step: Stepped, facts: Facts, steps: i
         return tried
     aim = limit.GOOD / step.steady
     apart = lasting and not tried.end < tried.start
-    rate, end = search_rate(task.model, optimizer, turns, steps, aim, smaller=apart)
-    noise = _noise(task, optimizer) if jumps else 0.0
-    tried = replace(tried, best_rate=rate, best_end=end, best_steps=steps, noise=noise)
+    best, end = search_rate(task.model, optimizer, turns, steps, aim, smaller=apart)
+    rate, rate_end = gentler_rate(task.model, optimizer, turns, steps, (best, end))
+    tried = replace(
+        tried, best_rate=best, best_end=end, best_steps=steps, rate=rate, rate_end=rate_end
+    )
+    tried = replace(tried, noise=_noise(task, optimizer) if jumps else 0.0)
     if not lasting and len(turns) > 1 and end < tried.end < math.inf:
         # Where other samples make it jump, rounding alone decides where forty steps end; and two
         # halves are soon learned by heart. What comes down on quarters comes down in a training.
@@ -128,7 +131,10 @@ def _for_as_long(task: Task, optimizer: Optimizer, tried: Tried, steps: int) -> 
         task.model, optimizer, [task.evaluate], tried.steps, factor=tried.best_rate / own
     )
     end = _end(losses, steps)
-    return replace(tried, best_end=end, best_steps=tried.steps) if end < tried.best_end else tried
+    if end >= tried.best_end:
+        return tried
+    best = tried.best_rate
+    return replace(tried, best_end=end, best_steps=tried.steps, rate=best, rate_end=end)
 
 
 def _own_noise(task: Task) -> float:

@@ -49,6 +49,8 @@ class Tried:
             end.
         best_end: the loss it ends at.
         best_steps: after how many steps.
+        rate: the learning rate to propose, that one or the next smaller.
+        rate_end: the loss it ends at, after as many steps.
         held_out: lowest loss of the half of the batch that was not trained on, over the loss of
             the best constant output; `None` where there was no reason to try.
         held_in: loss at the end of the half that was trained on, over the same.
@@ -65,6 +67,8 @@ class Tried:
     best_rate: float | None = None
     best_end: float = math.inf
     best_steps: int = 0
+    rate: float | None = None
+    rate_end: float = math.inf
     held_out: float | None = None
     held_in: float | None = None
     noise: float = 0.0

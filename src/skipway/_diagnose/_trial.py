@@ -14,6 +14,7 @@ from ._step import copy_optimizer
 
 Evaluate = Callable[[nn.Module], Tensor]
 
+_TOO = 0.1  # of what the best rate takes of the loss, to be one that learns too
 _AROUND = (0.1, 10**-0.5, 1.0, 10**0.5)  # factors tried around the rate that is aimed at
 
 
@@ -127,6 +128,31 @@ def search_rate(
             ends[rate] = losses[-1]
     best = min(ends, key=lambda rate: ends[rate])
     return best, ends[best]
+
+
+def gentler_rate(
+    model: nn.Module,
+    optimizer: Optimizer,
+    turns: Sequence[Evaluate],
+    steps: int,
+    best: tuple[float, float],
+) -> tuple[float, float]:
+    """Return the next smaller rate than the best, and the loss it ends at, if it learns too.
+
+    Few steps on few samples end lowest near the edge where a training comes apart.
+
+    Args:
+        model: stays as it is.
+        optimizer: stays as it is.
+        turns: losses of a model, each followed by one step, in turn.
+        steps: how many.
+        best: rate and end of those that were tried; returned where the smaller one hardly learns.
+    """
+    own = float(optimizer.param_groups[0]["lr"])
+    below = _round_number(best[0] * 10**-0.5)
+    losses, _ = try_steps(model, optimizer, turns, steps, factor=below / own)
+    learns = losses[0] - losses[-1] > _TOO * (losses[0] - best[1])
+    return (below, losses[-1]) if learns else best
 
 
 def _round_number(rate: float) -> float:

@@ -106,7 +106,7 @@ def _better_rate(facts: Facts) -> float | None:
         return None
     gain, own = tried.start - tried.best_end, tried.start - tried.end
     scale = abs(tried.start)
-    return tried.best_rate if gain > max(3 * own, 0.01 * scale) else None
+    return tried.rate if gain > max(3 * own, 0.01 * scale) else None
 
 
 def _remedy(better: float | None, tiny: bool) -> str:

@@ -128,15 +128,15 @@ def part_too_slow(facts: Facts) -> Judgement | None:
 
 
 def tried_words(tried: Tried | None) -> str:
-    if tried is None or tried.best_rate is None or math.isinf(tried.best_end):
+    if tried is None or tried.rate is None or math.isinf(tried.rate_end):
         return ""
     own = "NaN or infinity" if math.isinf(tried.end) else prose(tried.end)
     if own == prose(tried.start):
         own = f"{own}, where it was"
     return (
         f" On a copy, {plural(tried.steps, 'step')} take the loss from {prose(tried.start)} to "
-        f"{own}; {count(tried.best_steps)} at a learning rate of {rate(tried.best_rate)} take it "
-        f"to {prose(tried.best_end)}."
+        f"{own}; {count(tried.best_steps)} at a learning rate of {rate(tried.rate)} take it "
+        f"to {prose(tried.rate_end)}."
     )
 
 
@@ -151,7 +151,7 @@ def learning_rate_too_large(facts: Facts) -> Judgement | None:
     tried = facts.tried
     if tried is None or facts.step is None:
         return None
-    if tried.best_rate is None or facts.step.steady < limit.SLOW:
+    if tried.best_rate is None or tried.rate is None or facts.step.steady < limit.SLOW:
         return None
     if not _overshoots(tried, facts.level):
         return None
@@ -167,16 +167,16 @@ def learning_rate_too_large(facts: Facts) -> Judgement | None:
             f"loss away; more than all of it cannot be.{tried_words(tried)}"
             if facts.step.planned > 1
             else f"The loss does not fall while the network trains.{tried_words(tried)}",
-            remedy=f"A learning rate of about {rate(tried.best_rate)}{_or_less_memory(facts)}.",
+            remedy=f"A learning rate of about {rate(tried.rate)}{_or_less_memory(facts)}.",
             sure=tried_on(tried),
             treatment="learning-rate",
-            suggestion={"learning_rate": tried.best_rate},
+            suggestion={"learning_rate": tried.rate},
         ),
         headline="The steps are too large.",
         summary=f"At a learning rate of {rate(facts.learning_rate or 0.0)} the loss {end} after "
         f"{plural(tried.steps, 'step')} on one batch; it began at {prose(tried.start)}. Each step "
         "jumps across the valley that it should go down. "
-        f"At {rate(tried.best_rate)} the loss falls.",
+        f"At {rate(tried.rate)} the loss falls.",
         place=facts.layers[-1].name,
     )
 
