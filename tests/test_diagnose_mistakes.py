@@ -332,3 +332,31 @@ def test_a_head_that_was_exchanged_after_the_optimizer_was_built_is_told():
     optimizer = torch.optim.SGD(model[:4].parameters(), lr=0.1)  # left out on purpose, perhaps
     (told,) = (each for each in look(model, optimizer).findings if each.cause == "frozen")
     assert told.remedy.startswith("None if it is meant")
+
+
+def test_a_last_layer_that_starts_at_zero_leaves_the_rest_to_the_second_step():
+    """As the last convolution of a diffusion model (Ho et al. 2006.11239's code) does."""
+    model = network()
+    nn.init.zeros_(model[4].weight)
+    nn.init.zeros_(model[4].bias)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    found = look(model, optimizer)
+    assert (found.cause, found.findings[0].layers) == ("healthy", ("4",))
+    assert found.headline == "Nothing can be told before the first step."
+    F.cross_entropy(model(BATCH[0]), BATCH[1]).backward()
+    assert not model[0].weight.grad.any()  # what autograd says of it
+    optimizer.step()
+    assert look(model, optimizer).headline == "The gradient arrives."
+
+
+def test_an_objective_says_what_it_leaves_unknown():
+    model = network()
+
+    def objective(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        return F.cross_entropy(model(batch[0]), batch[1])
+
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    found = diagnose(model, BATCH, objective=objective, optimizer=optimizer)
+    assert (found.skill, found.chance) == (None, None)
+    assert any("constant answer is not known" in note for note in found.notes)
+    assert not any("constant answer" in note for note in look(model, optimizer).notes)

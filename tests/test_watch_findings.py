@@ -227,6 +227,24 @@ def test_a_loss_that_is_negative_at_first_flies_apart_all_the_same(rate: float) 
     assert found.cause in ("lr-too-large", "healthy")
 
 
+@pytest.mark.parametrize(("rate", "cause"), [(3.0, "lr-too-large"), (0.003, "healthy")])
+def test_steps_larger_than_the_weights_are_the_cause_of_what_they_leave(rate, cause) -> None:
+    """Adam behind a last layer that starts at zero: the first step takes next to nothing of the
+    loss, the next ones throw everything over, and then nothing arrives any more."""
+    torch.manual_seed(0)
+    layers = [m for _ in range(6) for m in (nn.Linear(16, 16), nn.Tanh())]
+    model = nn.Sequential(nn.Linear(4, 16), *layers, nn.Linear(16, 3))
+    nn.init.zeros_(model[-1].weight)
+    nn.init.zeros_(model[-1].bias)
+    inner = [each for each in model[1:-1] if isinstance(each, nn.Linear)]
+    sizes = [each.weight.detach().norm().item() for each in inner]
+    _, diagnosis = found(model, torch.optim.Adam(model.parameters(), lr=rate), batch(64), steps=100)
+    assert diagnosis.cause == cause
+    now = [each.weight.detach().norm().item() for each in inner]
+    grown = sorted(one / other for one, other in zip(now, sizes, strict=True))
+    assert (grown[2] > 10) == (cause != "healthy")
+
+
 def test_what_is_freed_and_frozen_meanwhile_is_followed() -> None:
     """Two stages in one watch: first the head, then everything but the first layer."""
     model, (x, y) = net(), batch(64)

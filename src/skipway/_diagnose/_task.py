@@ -247,6 +247,12 @@ class Task:
         return summed(taken, abs(facts.loss) or 1.0, self.optimizer)
 
     def _note(self, facts: Facts, seen: Probe) -> None:
+        if self.objective is not None:
+            self.notes.append(
+                "An objective does not say what of its batch are the targets, so the loss of the "
+                "best constant answer is not known, and neither `solved` nor `no-signal` is "
+                "judged. With loss_fn= they are."
+            )
         if facts.relative:
             self.notes.append(
                 "The loss is not positive, so it is no measure of what is left to learn: "

@@ -162,7 +162,11 @@ ALIVE = (1 - SILENT) ** 2
 # Signal times gradient below this has vanished: a gradient of weights is about as large, and
 # float32 holds nothing below 10^-45.
 UNDERFLOW = 1e-25
-# The loss over the one it began with: more is a training that has come apart.
+# Most layers' step over their weights: one as large as the weights replaces them, one of a training
+# that moves changes them by a thousandth.
+WILD = 1.0
+# The loss, or most layers' weights, over those it began with, while the loss does not fall: more is
+# a training that has come apart.
 APART = 10.0
 
 # What the best weight of a branch could do, over the stream beside it. At the start of reference

@@ -8,7 +8,7 @@ from .. import _thresholds as limit
 from .._facts import Facts
 from .._judgement import Judgement
 from .._stepped import stands_still
-from .._words import code, percent, plural
+from .._words import code, listed, percent, plural
 from ._branch import dead_branches
 
 _UNKNOWN = (
@@ -108,7 +108,9 @@ def healthy(facts: Facts) -> Judgement:
     kinds = (
         [each for each in some if each.name not in aside] for some in (facts.reached, facts.layers)
     )
-    living = next((layers for layers in kinds if layers), facts.layers)
+    living = next((layers for layers in kinds if layers), ())
+    if not living:
+        return _not_yet(facts)
     low = min(living, key=lambda layer: layer.elasticity)
     still = _stands_still(facts)
     evidence = f"The lowest elasticity is {prose(low.elasticity)}, at {code(low.name)}."
@@ -166,6 +168,30 @@ def _healthy_sure(facts: Facts) -> str:
         text += f" {plural(facts.batch, 'sample')} say next to nothing of what others do: diagnose "
         text += "a larger batch, or several (batches=)."
     return text
+
+
+def _not_yet(facts: Facts) -> Judgement:
+    """What starts at zero holds everything before it back, for one step."""
+    names = listed(facts.zero_started)
+    many = len(facts.zero_started) > 1
+    return Judgement(
+        Finding(
+            cause="healthy",
+            title="The first step is still to come",
+            place=f"{names}.",
+            evidence=f"{names} {'start' if many else 'starts'} at exactly zero, with a gradient of "
+            f"{'their' if many else 'its'} own; every other elasticity is 0 until then.",
+            remedy="None. Diagnose again after a few steps of training.",
+            sure="Certain that it is so at the start; what comes then shows then.",
+            treatment="none",
+            layers=facts.zero_started,
+        ),
+        headline="Nothing can be told before the first step.",
+        summary=f"{names} {'start' if many else 'starts'} at exactly zero, so the first step moves "
+        f"{'them' if many else 'it'} alone and what lies before gets its gradient from the second "
+        "one on. Look again after a few steps.",
+        place=facts.zero_started[0],
+    )
 
 
 def _looked_at(facts: Facts) -> str:

@@ -40,6 +40,8 @@ class Judge:
         self.stays = False
         self._off = np.zeros(len(history.names), bool)
         self._fast_since: int | None = None
+        self._wild_since: int | None = None
+        self._begun = np.full(len(history.names), np.nan)
         self._progress: deque[float] = deque(maxlen=kept)
         self._rates: deque[float] = deque(maxlen=kept)
         self._losses: deque[float] = deque(maxlen=kept)
@@ -99,6 +101,8 @@ class Judge:
         with_gradient = np.maximum(layers.with_gradient, 1)
         lost = self.narrow & (layers.lost >= limit.LOST * with_gradient) & (layers.step > 0)
         found += follow("rounded", step, looked, lost)
+        if self._wild_since is None and self._wild(layers):
+            self._wild_since = step.number
         self._off = self._dead(layers)
         found += follow("dead", step, looked, self._off)
         epsilon = layers.epsilon > limit.EPSILON_SHARE * with_gradient
@@ -106,6 +110,19 @@ class Judge:
         if progress is not None and progress >= limit.TOO_SLOW:
             epsilon[:] = False  # the steps are whole, whatever sets their size
         return found + follow("epsilon", step, looked, epsilon)
+
+    def _wild(self, layers: ByLayer) -> bool:
+        """Tell whether steps as large as the weights are taken, or were since the first look."""
+        begun = self._begun
+        begun[np.isnan(begun)] = layers.weight[np.isnan(begun)]
+        there = self.learns & (layers.weight > 0) & (begun > 0)
+        if not there.any():
+            return False
+        ratio, grown = (
+            layers.step[there] / layers.weight[there],
+            layers.weight[there] / begun[there],
+        )
+        return bool(np.median(ratio) > limit.WILD or np.median(grown) > limit.APART)
 
     def _dead(self, layers: ByLayer) -> Mask:
         """Return the layers whose units are off for the whole batch, though a gradient arrives.
@@ -177,13 +194,17 @@ class Judge:
             self._fast_since = None
         elif self._fast_since is None:
             self._fast_since = number
-        found += self._overshot(number, apart or (stuck and share > limit.FAST))
+        if recent < limit.STUCK * first:
+            self._wild_since = None  # whatever it threw over, the loss falls
+        wild = self._wild_since is not None
+        found += self._overshot(number, apart or (stuck and (wild or share > limit.FAST)))
         return found + one("slow", number, self._slow(stuck))
 
     def _overshot(self, number: int, holds: bool, need: int = limit.LASTING) -> list[Spell]:
         found = self.spells.one("overshooting", number, holds, need)
         for spell in found:
-            spell.step = min(spell.step, self._fast_since or spell.step)
+            since = (self._fast_since, self._wild_since)
+            spell.step = min(spell.step, *(each for each in since if each is not None), spell.step)
         return found
 
     def _slow(self, stuck: bool) -> bool:

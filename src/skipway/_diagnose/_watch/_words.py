@@ -138,8 +138,9 @@ KINDS: dict[str, Kind] = {
         "lr-too-large",
         "the steps overshoot: the loss does not fall",
         "The steps are too large",
-        f"To first order a step takes more than {100 * limit.FAST:.0f} % of the loss away, or the "
-        f"loss has grown {limit.APART:g} times; it does not fall.",
+        f"To first order a step takes more than {100 * limit.FAST:.0f} % of the loss away, or "
+        "steps are as large as most layers' weights, or the loss or these have grown "
+        f"{limit.APART:g} times; the loss does not fall.",
         "A smaller learning rate, or a warm-up.",
         "learning-rate",
         whole=True,
