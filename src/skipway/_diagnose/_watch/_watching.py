@@ -16,10 +16,11 @@ from ..._trace._watch._layers import Layers
 from ..._trace._watch._steps import Steps
 from ..._trace._watch._turn import Step, Turn
 from .._words import listed, plural
-from ._diagnosis import Setting, diagnosis
+from ._diagnosis import diagnosis
 from ._history import History
 from ._judge import Judge
 from ._scalars import scalars
+from ._setting import Setting
 from ._words import headline
 
 
