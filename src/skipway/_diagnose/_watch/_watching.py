@@ -93,7 +93,7 @@ class Watch:
         Example:
             >>> import torch
             >>> from skipway import watch
-            >>> net = nn.Linear(2, 1)
+            >>> net = torch.nn.Linear(2, 1)
             >>> with watch(net, torch.optim.SGD(net.parameters(), lr=0.1)) as seen:
             ...     seen.loss(net(torch.ones(3, 2)).square().mean()).backward()
         """
