@@ -433,6 +433,47 @@ def test_accumulated_micro_batches_are_one_step_on_the_whole_batch() -> None:
             assert four[name] == pytest.approx(one[name], rel=2e-5), name
 
 
+@pytest.mark.parametrize("how", ["norm", "scaled and fused", "scaled", "divided", "value"])
+def test_progress_is_of_the_gradient_that_arrived_before_it_was_clipped(how: str) -> None:
+    model, (x, y) = net(), batch(32)
+    fused = how == "scaled and fused"
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01, fused=fused)
+    given = torch.amp.GradScaler("cpu", init_scale=2.0**12) if how.startswith("scaled") else None
+    with skipway.watch(model, optimizer, every=1, scaler=given) as seen:
+        for _ in range(5):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            wanted = torch.autograd.grad(loss, list(model.parameters()), retain_graph=True)
+            before = [p.detach().clone() for p in model.parameters()]
+            scaled = given.scale(seen.loss(loss)) if given else seen.loss(loss)
+            scaled.backward()
+            if given:
+                given.unscale_(optimizer)
+            if how == "value":
+                torch.nn.utils.clip_grad_value_(model.parameters(), 1e-3)
+                wanted = [p.grad.clone() for p in model.parameters()]  # no factor tells what was
+            elif how == "divided":
+                for parameter in model.parameters():
+                    parameter.grad.div_(7)
+            else:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 1e-4)
+            gradient = norm(model[0].weight.grad)
+            given.step(optimizer) if given else optimizer.step()
+            if given:
+                given.update()
+            moved = [
+                now.detach() - old for now, old in zip(model.parameters(), before, strict=True)
+            ]
+            total = -sum(
+                float((slope.double() * way.double()).sum())
+                for slope, way in zip(wanted, moved, strict=True)
+            )
+            found = seen.scalars()
+            assert found["total progress"] == pytest.approx(total / loss.item(), rel=1e-4)
+            assert found["gradient/0"] == pytest.approx(gradient, rel=1e-5)
+    assert not any(p._post_accumulate_grad_hooks for p in model.parameters())
+
+
 class Unused(nn.Module):
     """A head that this loss has no use for, smaller than anything else."""
 

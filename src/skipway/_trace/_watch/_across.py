@@ -49,6 +49,11 @@ class Across:
                 self._by_shard.setdefault(id(group), (group, []))[1].append(place)
 
     @property
+    def several(self) -> bool:
+        """Whether there is more than this process."""
+        return bool(self._groups)
+
+    @property
     def speaks(self) -> bool:
         """Whether this process is the one that warns."""
         return not self._groups or dist.get_rank() == 0

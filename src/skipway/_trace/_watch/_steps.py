@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -18,6 +19,7 @@ from ._batch import Batch
 from ._outputs import Outputs, Passed
 from ._sums import Sums
 from ._turn import Handed, Step, Turn
+from ._witness import Witness
 
 
 class Steps:
@@ -44,10 +46,17 @@ class Steps:
         self._across, self._scaler, self._tell = across, scaler, tell
         self._handles: list[RemovableHandle] = []
         self._taken: dict[int, tuple[list[Batch], float]] = {}
+        # What several processes send each other changes gradients too, and no factor tells how.
+        self._witnesses = {
+            id(turn): Witness(() if across.several else turn.parameters, partial(_watched, turn))
+            for turn in turns
+        }
+        self._kept: dict[int, float] = {}
 
     def place(self) -> None:
         """Place the hooks."""
         for turn in self.turns:
+            self._handles += self._witnesses[id(turn)].place()
             self._handles += [
                 turn.optimizer.register_step_pre_hook(_never_compiled(self._pre(turn))),
                 turn.optimizer.register_step_post_hook(_never_compiled(self._post(turn))),
@@ -107,6 +116,8 @@ class Steps:
             batch.take_weights()
             if gradients:
                 batch.take_gradients()
+        if gradients:
+            self._kept[id(turn)] = self._witnesses[id(turn)].kept()
 
     def _after_first(self, turn: Turn, closure: Callable[[], Any]) -> Callable[[], Any]:
         first = True
@@ -124,6 +135,7 @@ class Steps:
                 with torch.no_grad():
                     for batch in self._taken[id(turn)][0]:
                         batch.take_gradients()
+                    self._kept[id(turn)] = self._witnesses[id(turn)].kept()
                 if not turn.handed and isinstance(value, Tensor):
                     turn.handed.append(Handed(value.detach()))
                 if self.outputs is not None:
@@ -164,6 +176,10 @@ class Steps:
         whole = scale if self._scaler is None else float(self._scaler.get_scale())
         with torch.no_grad():
             found = [self._sums(turn, batch, scale, deep) for batch in batches]
+        kept = self._kept.pop(id(turn), 1.0) * whole / scale  # of the gradient, without AMP's scale
+        if kept != 1.0:
+            for sums in found:
+                sums[3] /= kept
         sums, looked, counted = turn.gathered(batches, found, deep)
         loss = self._across.mean(turn.loss(whole))
         return Step(
@@ -192,6 +208,10 @@ class Steps:
         self.outputs.check()
         names = [name for name in self.outputs.modules if name in turn.layers]
         return self._across.passed(self.outputs.take(turn.layers, scale), names)
+
+
+def _watched(turn: Turn) -> bool:
+    return turn.watched
 
 
 def _calling() -> FrameType | None:

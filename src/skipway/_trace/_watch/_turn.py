@@ -159,6 +159,11 @@ class Turn:
         return Batch(places, tensors, own, shared=arena is not None)
 
     @property
+    def parameters(self) -> list[Tensor]:
+        """Those of the model that it holds."""
+        return self._known
+
+    @property
     def count(self) -> int:
         """How many steps were taken; those that GradScaler left out are none."""
         return self.attempts - int(self._left_out)

@@ -1,0 +1,54 @@
+"""What becomes of a gradient between backward and the step: clipping takes a part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor
+from torch.utils.hooks import RemovableHandle
+
+_ENOUGH = 8  # numbers that tell a factor from a change of direction
+
+
+class Witness:
+    """One small weight, whose gradient is seen as it arrives and again as the step gets it.
+
+    The numbers of a step are of the gradient that the step gets. What it takes off the loss depends
+    on the one that arrived: a norm clipped to a thousandth would make it look like a thousandth.
+
+    Args:
+        parameters: of an optimizer.
+        looked: tells whether the next step is looked at.
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], looked: Callable[[], bool]) -> None:
+        fit = [each for each in parameters if each.requires_grad and each.numel() >= _ENOUGH]
+        self.parameter = min(fit, key=lambda each: each.numel(), default=None)
+        self._looked = looked
+        self._arrived: Tensor | None = None
+
+    def place(self) -> list[RemovableHandle]:
+        """Place the hook."""
+        if self.parameter is None:
+            return []
+        hook = self.parameter.register_post_accumulate_grad_hook(self._see)  # type: ignore[no-untyped-call]
+        return [hook]
+
+    def _see(self, parameter: Tensor) -> None:
+        grad = parameter.grad
+        if self._looked() and grad is not None and grad.layout == torch.strided:
+            self._arrived = grad.detach().clone()
+
+    def kept(self) -> float:
+        """Return the factor between what arrived and what is there; 1 where it is no factor."""
+        was, self._arrived = self._arrived, None
+        now = None if self.parameter is None else self.parameter.grad
+        if was is None or now is None or now.layout != torch.strided or was.is_complex():
+            return 1.0
+        before, after = was.double().flatten(), now.detach().double().flatten()
+        factor = (before @ after) / (before @ before)
+        away = (after - factor * before).norm() / after.norm()
+        found, apart = torch.stack([factor, away]).tolist()
+        # Rounded numbers are a factor apart to their last digits; NaN is no factor.
+        return found if found > 0 and apart < 4 * torch.finfo(now.dtype).eps else 1.0
