@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor, nn
 
 from .._trace import Graph
 from .._trace._graph import Node
+from .._trace._numbers_at import Numbers
 from .._trace._probe import Probe
 from . import _thresholds as limit
 from ._facts import Facts
@@ -93,13 +93,17 @@ def _weak_everywhere(facts: Facts, own: Mapping[str, str], weights: Mapping[str,
 def _alike(model: nn.Module, own: Mapping[str, str]) -> tuple[str, ...]:
     """Return the layers all of whose units have the same weights, and not zeros."""
     parameters = dict(model.named_parameters(remove_duplicate=False))
-    return tuple(name for name, each in own.items() if _same_rows(parameters[each].detach()))
+    weights = {name: parameters[each].detach() for name, each in own.items()}
+    several = {name: w for name, w in weights.items() if w.dim() and len(w) > 1}
+    # The first two units tell nearly always, of all layers at once.
+    numbers = Numbers()
+    for name, weight in several.items():
+        numbers.put(name, 0, (weight[0] == weight[1]).all())
+    first = numbers.resolve()
+    return tuple(name for name, w in several.items() if first[name][0] and _same_rows(w))
 
 
 def _same_rows(weight: Tensor) -> bool:
-    # The first two tell nearly always; that is quick, also of large weights.
-    if len(weight) < 2 or not bool(torch.equal(weight[0], weight[1])):
-        return False
     return bool(weight.any()) and bool((weight == weight[:1]).all())
 
 
