@@ -10,12 +10,13 @@ import torch
 from torch import fx, nn
 
 from ..._errors import RewireError
-from ..._trace import Graph, Joint, Site, branch_of
+from ..._trace import Site
 from .._code._edits import Swap
 from .._code._forward import UnreadableError
 from .._code._reading import Reading
-from ._change import Change, Hooks, Part
+from ._change import Hooks, Part
 from ._rules import LocalRule, Spot
+from ._sum_change import SumChange
 
 _FIRST = "{skip} + "
 _ADDS = (operator.add, operator.iadd, torch.add)
@@ -26,20 +27,16 @@ _SIZE_ATTRIBUTES = ("shape", "ndim", "dtype", "device")
 
 
 @dataclass(frozen=True)
-class ExistingSum(Change):
+class ExistingSum(SumChange):
     """A residual sum at its place in one network.
 
     Attributes:
-        graph: of the network.
-        joint: the sum.
         site: where it is written, if that is known.
         rule: what takes its place.
         spot: what the rule may want to know of it.
         preserve: whether the network is to compute at first what it did.
     """
 
-    graph: Graph
-    joint: Joint
     site: Site | None
     rule: LocalRule
     spot: Spot
@@ -50,16 +47,6 @@ class ExistingSum(Change):
         """Return the path of the module in whose forward it is."""
         return self.graph.nodes[self.joint.node].module
 
-    @property
-    def order(self) -> tuple[int, ...]:
-        """Return where in the run it is."""
-        return (self.joint.node,)
-
-    @property
-    def skip(self) -> int:
-        """Return which of its two operands is skipped, 0 or 1."""
-        return skip_of(self.graph, self.joint)
-
     def parts(self) -> Sequence[Part]:
         """Return the module of the rule."""
         if self.rule.make is None:
@@ -68,7 +55,7 @@ class ExistingSum(Change):
             Part(
                 self.rule.role,
                 self.rule.make(self.spot, self.preserve),
-                like_of(self.graph, self.joint),
+                self.like,
             )
         ]
 
@@ -108,21 +95,6 @@ class ExistingSum(Change):
         if node.kwargs or len(node.args) != 2:
             raise UnreadableError("its sum has further arguments")
         return node
-
-
-def skip_of(graph: Graph, joint: Joint) -> int:
-    """Return which of a sum's two operands is skipped, 0 or 1."""
-    return graph.nodes[joint.node].inputs.index(joint.skipped[0])
-
-
-def like_of(graph: Graph, joint: Joint) -> str:
-    """Return the name of a parameter of the branch, whose device and type a new module takes."""
-    layer = branch_of(graph, joint)[-1]
-    units = {unit.name: unit for unit in graph.units}
-    if layer in units:
-        return units[layer].parameters[0]
-    nodes = reversed(graph.nodes[: joint.node])
-    return next(node.parameters[0] for node in nodes if node.parameters)
 
 
 def _is_sum(node: fx.Node) -> bool:

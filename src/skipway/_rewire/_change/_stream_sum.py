@@ -11,12 +11,12 @@ from torch import nn
 import skipway
 
 from ..._errors import RewireError
-from ..._trace import Graph, Joint, Site
+from ..._trace import Joint, Site
 from .._code._edits import Edit
 from .._code._forward import UnreadableError
 from .._code._reading import Reading
-from ._change import Change, Hooks, Part
-from ._existing_sum import like_of, skip_of
+from ._change import Hooks, Part
+from ._sum_change import SumChange
 
 
 @dataclass
@@ -50,12 +50,10 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class StreamSum(Change):
+class StreamSum(SumChange):
     """A sum of a stretch, at its place.
 
     Attributes:
-        graph: of the network.
-        joint: the sum.
         site: where it is written.
         stretch: which it belongs to.
         local: what its module calls the stream of one run.
@@ -64,8 +62,6 @@ class StreamSum(Change):
         starts: whether it is the first of the stretch.
     """
 
-    graph: Graph
-    joint: Joint
     site: Site
     stretch: Stretch
     local: str
@@ -78,22 +74,12 @@ class StreamSum(Change):
         """Return the path of the module whose method holds it."""
         return self.site.owner
 
-    @property
-    def order(self) -> tuple[int, ...]:
-        """Return where in the run it is."""
-        return (self.joint.node,)
-
-    @property
-    def skip(self) -> int:
-        """Return which of its two operands is skipped, 0 or 1."""
-        return skip_of(self.graph, self.joint)
-
     def parts(self) -> Sequence[Part]:
         """Return the module's part of the streams, once for all of its sums."""
         if not self.opens:
             return []
         name = self.stretch.name
-        like = like_of(self.graph, self.joint)
+        like = self.like
         given = {name: self.stretch.streams}
         return [Part("streams", f"{name}.take({self.joins})", like, given)]
 
