@@ -390,6 +390,20 @@ def test_an_error_while_it_is_set_up_leaves_nothing_behind() -> None:
     assert not optimizer._optimizer_step_pre_hooks
 
 
+def test_what_was_not_entered_says_so() -> None:
+    model = net()
+    optimizer = sgd(model, 0.1)
+    before = snapshot(model)
+    seen = skipway.watch(model, optimizer)
+    for name in ("loss", "step", "scalars", "diagnosis"):
+        with pytest.raises(skipway.SkipwayError, match=rf"with skipway.watch\(.*seen\.{name}"):
+            getattr(seen, name)
+    with pytest.raises(AttributeError):
+        seen.nothing_of_the_kind  # noqa: B018
+    assert snapshot(model) == before
+    assert not optimizer._optimizer_step_pre_hooks
+
+
 def test_copies_and_files_made_meanwhile_are_not_watched(tmp_path) -> None:
     model, (x, y) = net(), batch()
     optimizer = sgd(model, 0.1)

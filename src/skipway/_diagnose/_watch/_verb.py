@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from types import TracebackType
 from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
 
-from ..._errors import OptimizerError
+from ..._errors import OptimizerError, SkipwayError
 from ..._trace._watch._across import Across
 from ..._trace._watch._layers import bare, find_layers
 from ..._trace._watch._outputs import Outputs
@@ -24,7 +26,33 @@ _BETWEEN = 4  # steps from one look at large tensors to the next
 WEIGHTS = 2**18  # numbers of large tensors that one look takes on
 
 
-@contextmanager
+class Watched(AbstractContextManager[Watch]):
+    """What `watch` returns: a context manager that gives the `Watch` when it is entered."""
+
+    def __init__(self, entered: AbstractContextManager[Watch]) -> None:
+        self._entered = entered
+
+    def __enter__(self) -> Watch:
+        return self._entered.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        return self._entered.__exit__(kind, error, trace)
+
+    def __getattr__(self, name: str) -> Any:
+        if hasattr(Watch, name):
+            raise SkipwayError(
+                f"Nothing is watched before it is entered. Write `with skipway.watch(...) as seen:`"
+                f" around the loop, and seen.{name} within.",
+                page="watch",
+            )
+        raise AttributeError(name)
+
+
 def watch(
     model: nn.Module,
     optimizer: Optimizer | Sequence[Optimizer],
@@ -34,7 +62,7 @@ def watch(
     scaler: Any = None,
     notify: Callable[[str], None] | None = None,
     weights: int | None = None,
-) -> Iterator[Watch]:
+) -> Watched:
     """Watch the layers of a model while you train it, in your own loop.
 
     Training goes exactly as it would without: hooks on the optimizer read the gradients before
@@ -81,7 +109,8 @@ def watch(
         >>> seen.step, seen.diagnosis().cause, round(seen.scalars()["loss"], 2)
         (15, 'healthy', 0.08)
     """
-    made, steps = _made(
+    make = partial(
+        _made,
         model,
         optimizer,
         every=every,
@@ -90,6 +119,12 @@ def watch(
         notify=notify,
         weights=weights,
     )
+    return Watched(_around(make))
+
+
+@contextmanager
+def _around(make: Callable[[], tuple[Watch, Steps]]) -> Iterator[Watch]:
+    made, steps = make()  # on entering: hooks of a compiled model are placed with it
     try:
         steps.place()
         yield made
