@@ -48,7 +48,7 @@ class Watched(AbstractContextManager[Watch]):
             raise SkipwayError(
                 f"Nothing is watched before it is entered. Write `with skipway.watch(...) as seen:`"
                 f" around the loop, and seen.{name} within.",
-                page="watch",
+                page="watch#every-kind-of-loop",
             )
         raise AttributeError(name)
 
