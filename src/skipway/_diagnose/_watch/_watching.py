@@ -189,7 +189,8 @@ class Watch:
 
     def _see(self, turn: Turn, step: Step) -> None:
         self._last = turn.attempts
-        self._look_who_learns()
+        if step.deep or not step.well or turn.places is not self._held.get(id(turn)):
+            self._look_who_learns()
         self._history.add(step)
         if self._steps.outputs is not None:
             self._judge.order = self._steps.outputs.order

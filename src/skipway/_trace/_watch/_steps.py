@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -48,15 +47,13 @@ class Steps:
         self._taken: dict[int, tuple[list[Batch], float]] = {}
         # What several processes send each other changes gradients too, and no factor tells how.
         self._witnesses = {
-            id(turn): Witness(() if across.several else turn.parameters, partial(_watched, turn))
-            for turn in turns
+            id(turn): Witness(() if across.several else turn.parameters) for turn in turns
         }
         self._kept: dict[int, float] = {}
 
     def place(self) -> None:
         """Place the hooks."""
         for turn in self.turns:
-            self._handles += self._witnesses[id(turn)].place()
             self._handles += [
                 turn.optimizer.register_step_pre_hook(_never_compiled(self._pre(turn))),
                 turn.optimizer.register_step_post_hook(_never_compiled(self._post(turn))),
@@ -70,6 +67,7 @@ class Steps:
         self._handles.clear()
         for turn in self.turns:
             turn.let_go()
+            self._witnesses[id(turn)].attend(looked=False)
         if self.outputs is not None:
             self.outputs.remove()
 
@@ -81,6 +79,8 @@ class Steps:
                 turn.hand(loss, self.outputs if turn.deep else None)
 
     def _prepare(self) -> None:
+        for turn in self.turns:
+            self._witnesses[id(turn)].attend(looked=turn.watched)
         if self.outputs is None:
             return
         deep = any(turn.deep for turn in self.turns)
@@ -208,10 +208,6 @@ class Steps:
         self.outputs.check()
         names = [name for name in self.outputs.modules if name in turn.layers]
         return self._across.passed(self.outputs.take(turn.layers, scale), names)
-
-
-def _watched(turn: Turn) -> bool:
-    return turn.watched
 
 
 def _calling() -> FrameType | None:

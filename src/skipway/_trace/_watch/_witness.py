@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -19,25 +19,25 @@ class Witness:
 
     Args:
         parameters: of an optimizer.
-        looked: tells whether the next step is looked at.
     """
 
-    def __init__(self, parameters: Iterable[Tensor], looked: Callable[[], bool]) -> None:
+    def __init__(self, parameters: Iterable[Tensor]) -> None:
         fit = [each for each in parameters if each.requires_grad and each.numel() >= _ENOUGH]
         self.parameter = min(fit, key=lambda each: each.numel(), default=None)
-        self._looked = looked
         self._arrived: Tensor | None = None
+        self._handle: RemovableHandle | None = None
 
-    def place(self) -> list[RemovableHandle]:
-        """Place the hook."""
-        if self.parameter is None:
-            return []
-        hook = self.parameter.register_post_accumulate_grad_hook(self._see)  # type: ignore[no-untyped-call]
-        return [hook]
+    def attend(self, *, looked: bool) -> None:
+        """Be there while gradients of a step that is looked at arrive, and not while others do."""
+        if not looked and self._handle is not None:
+            self._handle.remove()
+            self._handle = None
+        elif looked and self._handle is None and self.parameter is not None:
+            self._handle = self.parameter.register_post_accumulate_grad_hook(self._see)  # type: ignore[no-untyped-call]
 
     def _see(self, parameter: Tensor) -> None:
         grad = parameter.grad
-        if self._looked() and grad is not None and grad.layout == torch.strided:
+        if grad is not None and grad.layout == torch.strided:
             self._arrived = grad.detach().clone()
 
     def kept(self) -> float:
@@ -46,6 +46,8 @@ class Witness:
         now = None if self.parameter is None else self.parameter.grad
         if was is None or now is None or now.layout != torch.strided or was.is_complex():
             return 1.0
+        if torch.equal(was, now):
+            return 1.0  # most often, and the quickest to tell
         before, after = was.double().flatten(), now.detach().double().flatten()
         factor = (before @ after) / (before @ before)
         away = (after - factor * before).norm() / after.norm()
