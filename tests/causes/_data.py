@@ -119,3 +119,20 @@ def missing() -> tuple[Pair, Pair]:
     (inputs, labels), test = digits(64)
     unknown = torch.rand(inputs.shape, generator=generator) < 0.002
     return (inputs.masked_fill(unknown, torch.nan), labels), test
+
+
+@lru_cache
+def pairs() -> tuple[Pair, Pair]:
+    """Return two digits each, and whether they are the same one, as half of them are."""
+    parts = []
+    for images, labels in digits(64):
+        seeds = torch.Generator().manual_seed(21)
+        other = torch.randperm(len(images), generator=seeds)
+        # Half of the pairs are of one digit: the next image of it.
+        order = labels.argsort(stable=True)
+        alike = torch.empty_like(order)
+        alike[order] = order.roll(1)
+        two = torch.where(torch.rand(len(images), generator=seeds) < 0.5, alike, other)
+        same = (labels == labels[two]).float()[:, None]
+        parts.append((torch.stack([images, images[two]], 1), same))
+    return parts[0], parts[1]

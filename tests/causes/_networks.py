@@ -17,6 +17,11 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "silu": F.silu,
     "softplus": F.softplus,
+    "sin": torch.sin,
+    "mish": F.mish,
+    "elu": F.elu,
+    "hardtanh": F.hardtanh,
+    "hardswish": F.hardswish,
     "leaky": lambda x: F.leaky_relu(x, 0.2),
     "none": lambda x: x,
     "sqrt": lambda x: torch.sqrt(x * (x > 0)),  # its slope at zero is infinite

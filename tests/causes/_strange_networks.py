@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-ACTS: dict[str, Callable[[Tensor], Tensor]] = {
-    "sin": torch.sin, "relu": F.relu, "tanh": torch.tanh, "mish": F.mish,
-}  # fmt: skip
+from ._networks import ACTIVATIONS
 
 
 class Plain(nn.Module):
@@ -19,7 +16,7 @@ class Plain(nn.Module):
 
     Args:
         depth: hidden layers.
-        act: name in `ACTS`.
+        act: name in `ACTIVATIONS`.
         gain: of the start: standard deviation times the root of the inputs.
         constant: every weight starts at this one value instead.
         rounded: the middle signal is rounded, which has a slope of zero everywhere.
@@ -38,7 +35,7 @@ class Plain(nn.Module):
         super().__init__()
         widths = [inputs, *[width] * depth]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
-        self.head, self.act = nn.Linear(width, outputs), ACTS[act]
+        self.head, self.act = nn.Linear(width, outputs), ACTIVATIONS[act]
         for layer in self.layers:
             nn.init.normal_(layer.weight, std=gain / layer.in_features**0.5)
             nn.init.zeros_(layer.bias)
@@ -220,7 +217,7 @@ class Loop(nn.Module):
     ) -> None:
         super().__init__()
         self.read, self.keep = nn.Linear(8, width), nn.Linear(width, width, bias=False)
-        self.head, self.act, self.forget = nn.Linear(width, 4), ACTS[act], forget
+        self.head, self.act, self.forget = nn.Linear(width, 4), ACTIVATIONS[act], forget
         nn.init.eye_(self.keep.weight)
         with torch.no_grad():
             self.keep.weight.mul_(gain)

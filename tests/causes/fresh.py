@@ -5,7 +5,6 @@ What the diagnosis said of them at first sight was reported once, as it was (doc
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,13 +18,11 @@ from torch.nn.utils import parametrizations
 from skipway import Case
 
 from . import _data as data
+from ._builder import build
+from ._networks import ACTIVATIONS
+from ._objectives import Likelihood
 from ._optimizers import Stepper
-from ._patient import Patient, Scaled
-
-ACTS: dict[str, Callable[[Tensor], Tensor]] = {
-    "tanh": torch.tanh, "softplus": F.softplus, "elu": F.elu, "hardtanh": F.hardtanh,
-    "hardswish": F.hardswish, "silu": F.silu,
-}  # fmt: skip
+from ._patient import Patient
 
 
 class Mixer(nn.Module):
@@ -74,7 +71,7 @@ class WeightNormed(nn.Module):
         self.layers = nn.ModuleList(parametrizations.weight_norm(layer) for layer in layers)
         for layer in self.layers:
             nn.init.constant_(layer.parametrizations.weight.original0, length)
-        self.head, self.act = nn.Linear(width, outputs), ACTS[act]
+        self.head, self.act = nn.Linear(width, outputs), ACTIVATIONS[act]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `(batch, outputs)`."""
@@ -189,14 +186,6 @@ class Gaussian(nn.Module):
         return torch.cat([self.mean(x), self.log(x)], 1)
 
 
-def likelihood(model: nn.Module, batch: Any) -> Tensor:
-    """Return how unlikely the targets are; in evaluation the squared error of the means."""
-    mean, log = model(batch[0]).chunk(2, 1)
-    if not model.training:
-        return F.mse_loss(mean, batch[1])
-    return F.gaussian_nll_loss(mean, batch[1], log.exp()) - 3.0
-
-
 @dataclass(frozen=True)
 class Other:
     """Builds an optimizer of a further kind; `only` keeps parameters of so many dimensions."""
@@ -236,18 +225,8 @@ def fresh(
         targets = targets[torch.randperm(len(targets), generator=torch.Generator().manual_seed(3))]
     if offset:
         inputs, test = inputs + offset, (test[0] + offset, test[1])
-    objective = likelihood if kind == "likelihood" else None
-    spread = float(test[1].var(0, unbiased=False).mean()) if objective else 1.0
-    return Case(
-        model=functools.partial(network, **settings),
-        train=(inputs, targets),
-        test=test,
-        loss=None if objective else Scaled(kind),
-        objective=objective,
-        metric=(lambda _, __: spread) if objective else None,
-        optimizer=optimizer,
-        batch_size=batch,
-    )
+    objective = Likelihood() if kind == "likelihood" else None
+    return build(network, ((inputs, targets), test), optimizer, batch, kind, objective, **settings)
 
 
 PAIRS = {

@@ -6,8 +6,7 @@ What the diagnosis said of them at first sight was reported once, as it was (doc
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 from torch import nn
@@ -20,24 +19,10 @@ from . import _objectives as objectives
 from . import _practice_networks as practised
 from . import _sequences as sequences
 from . import _strange_networks as strange
+from ._builder import PAIRS, build, in_units, patient
 from ._optimizers import Stepper, Tuned
-from ._patient import Patient, Scaled
 
-PAIRS: Mapping[str, Callable[[], Any]] = {
-    "digits": lambda: data.digits(64),
-    "images": lambda: data.digits(1, 8, 8),
-    "masks": data.masks,
-    "waves": data.waves,
-    "one wave": lambda: tuple((x, y[:, 0]) for x, y in data.waves()),
-    "tokens": data.tokens,
-    "early": lambda: data.memory(48, 2),
-    "late": lambda: data.memory(40, 34),
-    "rare": data.rare,
-    "decay": data.decay,
-    "nodes": data.nodes,
-    "missing": data.missing,
-    "noise": lambda: tuple((x[:, :8] * 4 - 2, x) for x, _ in data.digits(64)),
-}
+OWN_PAIRS = {"early": lambda: data.memory(48, 2), "late": lambda: data.memory(40, 34)}
 
 
 def practice(
@@ -53,49 +38,11 @@ def practice(
     **settings: Any,
 ) -> Case:
     """Return a case; inputs and targets may be in other units."""
-    (inputs, targets), test = PAIRS[pairs]()
-    if inputs_by != 1:
-        inputs, test = inputs * inputs_by, (test[0] * inputs_by, test[1])
-    if targets_by != 1:
-        targets, test = targets * targets_by, (test[0], test[1] * targets_by)
-    constant = objective.constant(*test) if objective else 1.0
-    return Case(
-        model=functools.partial(network, **settings),
-        train=(inputs, targets),
-        test=test,
-        loss=None if objective else Scaled(kind, factor),
-        objective=objective,
-        metric=(lambda _, __: constant) if objective else None,
-        optimizer=optimizer,
-        batch_size=batch,
-    )
+    both = in_units({**PAIRS, **OWN_PAIRS}[pairs](), inputs_by, targets_by)
+    return build(network, both, optimizer, batch, kind, objective, factor, **settings)
 
 
-def _patient(
-    name: str,
-    network: Callable[..., nn.Module],
-    optimizer: Any,
-    cures: Mapping[str, Mapping[str, Any]] | None = None,
-    steps: int = 300,
-    goal: float = 0.7,
-    before: int = 0,
-    rates: float = 10.0,
-    **settings: Any,
-) -> Patient:
-    """Return a patient; one with cures is also tried at a rate `rates` times as large and small."""
-    every = dict(cures or {})
-    if cures is not None:
-        for word, rate in (
-            ("larger rate", optimizer.rate * rates),
-            ("smaller rate", optimizer.rate / rates),
-        ):
-            every.setdefault(word, {"optimizer": replace(optimizer, rate=rate)})
-    own = {"network": network, "optimizer": optimizer, **settings}
-    return Patient(
-        name=name, family=practice, settings=own, cures=every, steps=steps, goal=goal, before=before
-    )
-
-
+_patient = functools.partial(patient, practice, steps=300)
 _SGD, _ADAM = Stepper(rate=0.1), Stepper("adam", 3e-3)
 N, P, S, Q, O = networks, practised, strange, sequences, objectives  # noqa: E741
 

@@ -6,20 +6,20 @@ What the diagnosis said of them at first sight was reported once, as it was (doc
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
 from skipway import Case
 
 from . import _data as data
 from . import _strange_networks as networks
+from ._builder import PAIRS, build, in_units, patient
+from ._objectives import Contrast, Evidence, FirstAnswer
 from ._optimizers import Stepper
-from ._patient import Patient, Scaled
 
 
 class Lion(torch.optim.Optimizer):
@@ -88,62 +88,12 @@ class Odd:
         return kinds[self.kind](groups, self.rate, weight_decay=self.decay, **extra)
 
 
-def first_answer(model: nn.Module, batch: Any) -> Tensor:
-    """Return the loss of the first of two answers."""
-    return F.cross_entropy(model(batch[0])[0], batch[1])
-
-
-def evidence(model: nn.Module, batch: Any) -> Tensor:
-    """Return the evidence lower bound's negative; in evaluation the squared error."""
-    again, mean, log = model(batch[0])
-    error = F.mse_loss(again, batch[0])
-    if not model.training:
-        return error
-    return error + 1e-3 * (mean**2 + log.exp() - 1 - log).mean()
-
-
-def contrast(model: nn.Module, batch: Any) -> Tensor:
-    """Return how badly each image is told from the others, seen with two kinds of noise."""
-    seeds = torch.Generator().manual_seed(0)
-    one, two = (
-        F.normalize(model(batch[0] + 0.2 * torch.randn(batch[0].shape, generator=seeds)), dim=1)
-        for _ in range(2)
-    )
-    size = one.shape[0]
-    return F.cross_entropy(one @ two.T / 0.2, torch.arange(size)) / torch.tensor(size).log()
-
-
 OBJECTIVES = {
-    "first": (first_answer, 2.3026),
-    "evidence": (evidence, None),
-    "contrast": (contrast, 1.0),
+    "first": FirstAnswer(),
+    "evidence": Evidence(),
+    "contrast": Contrast(),
 }
-
-
-def _pairs_of_digits() -> tuple[Any, Any]:
-    parts = []
-    for images, labels in data.digits(64):
-        seeds = torch.Generator().manual_seed(21)
-        other = torch.randperm(len(images), generator=seeds)
-        # Half of the pairs are of one digit: the next image of it.
-        order = labels.argsort(stable=True)
-        alike = torch.empty_like(order)
-        alike[order] = order.roll(1)
-        two = torch.where(torch.rand(len(images), generator=seeds) < 0.5, alike, other)
-        same = (labels == labels[two]).float()[:, None]
-        parts.append((torch.stack([images, images[two]], 1), same))
-    return parts[0], parts[1]
-
-
-PAIRS: Mapping[str, Callable[[], Any]] = {
-    "digits": lambda: data.digits(64),
-    "pairs": _pairs_of_digits,
-    "masks": data.masks,
-    "waves": data.waves,
-    "tokens": data.tokens,
-    "end": lambda: data.memory(16, 15),
-    "early": lambda: data.memory(16, 2),
-}
+OWN_PAIRS = {"end": lambda: data.memory(16, 15), "early": lambda: data.memory(16, 2)}
 
 
 def stranger(
@@ -159,56 +109,17 @@ def stranger(
     **settings: Any,
 ) -> Case:
     """Return a case; `labels` may be the next sample's, inputs and targets in other units."""
-    (inputs, targets), test = PAIRS[pairs]()
+    (inputs, targets), test = {**PAIRS, **OWN_PAIRS}[pairs]()
     if labels == "next":
         targets = targets.roll(1, 0)
     if labels == "noise":  # the inputs are what is lost
         inputs = torch.rand(inputs.shape, generator=torch.Generator().manual_seed(22))
-    if inputs_by != 1:
-        inputs, test = inputs * inputs_by, (test[0] * inputs_by, test[1])
-    if targets_by != 1:
-        targets, test = targets * targets_by, (test[0], test[1] * targets_by)
-    function, constant = OBJECTIVES.get(objective, (None, 1.0))
-    if constant is None:
-        constant = float(test[0].var(0, unbiased=False).mean())
-    return Case(
-        model=functools.partial(network, **settings),
-        train=(inputs, targets),
-        test=test,
-        loss=None if function else Scaled(kind),
-        objective=function,
-        metric=(lambda _, __: constant) if function else None,
-        optimizer=optimizer,
-        batch_size=batch,
-    )
+    both = in_units(((inputs, targets), test), inputs_by, targets_by)
+    chosen = OBJECTIVES.get(objective)
+    return build(network, both, optimizer, batch, kind, chosen, **settings)
 
 
-def _patient(
-    name: str,
-    network: Callable[..., nn.Module],
-    optimizer: Any,
-    cures: Mapping[str, Mapping[str, Any]] | None = None,
-    steps: int = 200,
-    goal: float = 0.7,
-    before: int = 0,
-    rates: float = 10.0,
-    **settings: Any,
-) -> Patient:
-    """Return a patient; one with cures is also tried at a rate `rates` times as large and small."""
-    every = dict(cures or {})
-    if cures is not None:
-        every.setdefault(
-            "larger rate", {"optimizer": replace(optimizer, rate=optimizer.rate * rates)}
-        )
-        every.setdefault(
-            "smaller rate", {"optimizer": replace(optimizer, rate=optimizer.rate / rates)}
-        )
-    own = {"network": network, "optimizer": optimizer, **settings}
-    return Patient(
-        name=name, family=stranger, settings=own, cures=every, steps=steps, goal=goal, before=before
-    )
-
-
+_patient = functools.partial(patient, stranger, steps=200)
 _SGD, _ADAM = Stepper(rate=0.1), Stepper("adam", 3e-3)
 N = networks
 

@@ -5,7 +5,6 @@ What the diagnosis says of them was reported once, as it was (docs/causes.md).
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +16,10 @@ from torch.nn import functional as F
 from skipway import Case
 
 from . import _data as data
+from ._builder import build
 from ._families import bag, convolutions, mlp, recurrent, regression, transformer
 from ._optimizers import Stepper
-from ._patient import Patient, Scaled
+from ._patient import Patient
 
 
 class Selu(nn.Module):
@@ -159,14 +159,8 @@ def held_out(
         wrong = torch.rand(len(targets), generator=generator) < noise
         other = torch.randint(10, (len(targets),), generator=generator)
         targets = torch.where(wrong, other, targets)
-    return Case(
-        model=functools.partial(network, **settings),
-        train=(inputs * scale, targets),
-        test=(test[0] * scale, test[1]),
-        loss=Scaled("classes"),
-        optimizer=optimizer,
-        batch_size=batch,
-    )
+    both = (inputs * scale, targets), (test[0] * scale, test[1])
+    return build(network, both, optimizer, batch, "classes", **settings)
 
 
 PAIRS = {"digits": lambda: data.digits(64), "series": lambda: data.memory(20, 10)}
