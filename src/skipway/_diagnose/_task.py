@@ -138,10 +138,12 @@ class Task:
         if all(node.dtype != "float16" for node in self.graph.nodes):
             return False
         with contextlib.suppress(LossError):
+            factor = limit.LOUD / (abs(facts.loss) or 1.0)
             seen = average(
-                probe(self.model, partial(self._enlarged, part), size) for part, size in self.parts
+                probe(self.model, partial(self._enlarged, factor, part), size)
+                for part, size in self.parts
             )
-            scale = facts.scale * limit.LOSS_SCALE
+            scale = facts.scale * factor
             read = read_layers(
                 self.model, seen, None, None, batch=self.size, chance=None, scale=scale
             )
@@ -149,8 +151,8 @@ class Task:
             return arrives and math.isfinite(seen.loss)
         return False
 
-    def _enlarged(self, batch: Any) -> Tensor:
-        return limit.LOSS_SCALE * self.loss_on(self.model, batch)
+    def _enlarged(self, factor: float, batch: Any) -> Tensor:
+        return factor * self.loss_on(self.model, batch)
 
     def asker(self, facts: Facts) -> Asker:
         """Return what answers the questions after the diagnosis."""

@@ -109,9 +109,9 @@ EPSILON_SHARE = 0.5
 LOST = 0.5
 LOST_PROGRESS = 0.5
 
-# What a loss is multiplied by to see whether float16 loses its gradient: where PyTorch's GradScaler
-# begins.
-LOSS_SCALE = 2.0**16
+# Where a loss is brought to see whether float16 loses its gradient: far above the smallest numbers
+# of float16, 6e-8, and far below the largest, 65,504.
+LOUD = 2.0**10
 
 # Share of the answers that is the network's own noise, from which on steps have to tell. Benchmark:
 # at the start usual dropout comes to 0.7 to 0.94 and a variational autoencoder to 1, and both learn

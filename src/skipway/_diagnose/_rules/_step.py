@@ -65,8 +65,8 @@ def underflow(facts: Facts) -> Judgement | None:
             cause="precision",
             title="The gradient is too small for float16",
             place=f"{where}.",
-            evidence=f"With the loss multiplied by {count(int(limit.LOSS_SCALE))} the gradient "
-            "arrives everywhere; as it is, float16 rounds it to zero on its way.",
+            evidence=f"With the loss multiplied so that it is {count(int(limit.LOUD))}, the "
+            "gradient arrives everywhere; as it is, float16 rounds it to zero on its way.",
             remedy="Scale the loss (torch.amp.GradScaler), or compute in bfloat16, whose numbers "
             "go as far down as those of float32.",
             sure="Certain for this batch. Tried with one more pass.",
