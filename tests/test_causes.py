@@ -108,9 +108,6 @@ def test_the_fourth_set_gets_its_causes_but_for_what_the_page_says_is_missed():
         "contrast-at-temperature-50": "healthy",
         "generator-that-a-sharp-judge-sees-through": "healthy",
         "two-samples-a-batch": "healthy",
-        "dropout-0.95": "exploding",
-        "half-precision-without-scaling": "vanishing",
-        "collapsed-posterior": "healthy",
         "agreement-without-a-stop": "healthy",
     }
     for name in refused:

@@ -50,6 +50,7 @@ def diagnose(
             weight decay are judged too, on copies: it is not stepped itself.
         steps: how many steps to try on a copy of the model, which tells a rate that is too large
             or labels that say nothing. By default 10 where one pass and one step leave a doubt,
+            (up to 400 where the optimizer remembers gradients for longer than usual)
             and none where they do not; 0 for none, and the doubt is a note. They are only tried
             where the gradient arrives, in training mode, and need an optimizer; where they may be
             too large, on the halves of the batch or the several batches in turn.
