@@ -671,6 +671,10 @@ def test_errors_say_what_is_wrong():
         judge(model, {"lr": 0.1})
     with pytest.raises(OptimizerError, match=r"class Adam\. Build it: Adam\("):
         judge(model, torch.optim.Adam)
+    with pytest.raises(OptimizerError, match="2 optimizers are given"):
+        judge(model, [sgd(model), sgd(model)])
+    with pytest.raises(LossError, match=r"class CrossEntropyLoss\. Build it"):
+        judge(model, loss=nn.CrossEntropyLoss)
     data = TensorDataset(inputs, targets)
     for some in (data, DataLoader(data, 8)):
         with pytest.raises(BatchError, match=r"Give one batch of it: next\(iter"):

@@ -22,6 +22,9 @@ def check_task(loss_fn: Loss | None, objective: Objective | None) -> None:
             "Give exactly one of loss_fn, a criterion of output and target, and objective=, a "
             "function of model and batch."
         )
+    if isinstance(loss_fn, type):
+        name = loss_fn.__name__
+        raise LossError(f"The loss is the class {name}. Build it: {name}().")
 
 
 def check_steps(steps: object) -> None:
@@ -126,6 +129,11 @@ def _no_optimizer(given: object) -> str:
     if isinstance(given, type) and issubclass(given, Optimizer):
         name = given.__name__
         return f"The optimizer is the class {name}. Build it: {name}(model.parameters(), lr=...)."
+    if isinstance(given, (list, tuple)) and all(isinstance(each, Optimizer) for each in given):
+        return (
+            f"{plural(len(given), 'optimizer')} are given, and diagnose takes the step of one. Give "
+            "the one that holds the last layers; what another holds is then told to be held by none."
+        )
     return f"The optimizer is a {type(given).__name__}, not a torch.optim.Optimizer."
 
 

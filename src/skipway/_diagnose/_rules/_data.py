@@ -136,7 +136,7 @@ def healthy(facts: Facts) -> Judgement:
         + (
             still.strip() or "Nothing that was looked for stands in the way."
             if facts.step is not None
-            else "Without an optimizer its steps could not be judged."
+            else "Its steps could not be judged."
         ),
         place=low.name,
     )
