@@ -131,8 +131,9 @@ def _no_optimizer(given: object) -> str:
         return f"The optimizer is the class {name}. Build it: {name}(model.parameters(), lr=...)."
     if isinstance(given, (list, tuple)) and all(isinstance(each, Optimizer) for each in given):
         return (
-            f"{plural(len(given), 'optimizer')} are given, and diagnose takes the step of one. Give "
-            "the one that holds the last layers; what another holds is then told to be held by none."
+            f"{plural(len(given), 'optimizer')} are given, and diagnose takes the step of one. "
+            "Give the one that holds the last layers; of what another holds it is then told that "
+            "the optimizer does not hold it."
         )
     return f"The optimizer is a {type(given).__name__}, not a torch.optim.Optimizer."
 
