@@ -238,6 +238,23 @@ def test_what_no_answer_brings_down_is_not_called_healthy_with_certainty():
     assert found.cause == "healthy"
 
 
+def test_targets_in_another_unit_are_no_flat_loss_and_the_remedy_names_them():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1))
+    batch = BATCH[0], BATCH[1].float()[:, None] * 1e4
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    found = diagnose(model, batch, F.mse_loss, optimizer=optimizer)
+    assert "The loss is flat" not in {each.title for each in found.findings}
+    assert "(target - mean) / standard deviation" in found.findings[0].remedy
+    # Which helps, with the optimizer as it is: what a constant leaves falls.
+    targets = (batch[1] - batch[1].mean()) / batch[1].std()
+    for _ in range(100):
+        optimizer.zero_grad()
+        F.mse_loss(model(batch[0]), targets).backward()
+        optimizer.step()
+    assert F.mse_loss(model(batch[0]), targets) < 0.5 * targets.var()
+
+
 class Deaf(nn.Module):
     """A network that hears noise in the place of its input."""
 

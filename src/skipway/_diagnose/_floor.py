@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .._trace._alter import replaced
 from .._trace._calls import tensors
 
-_PASSES = 20  # of L-BFGS: each is one forward pass of the network
+PASSES = 20  # of L-BFGS: each is one forward pass of the network
 _LARGE = 1_000_000  # numbers in the answers above which they are not looked at
 
 
@@ -61,8 +61,8 @@ def lowest_loss(model: nn.Module, evaluate: Callable[[nn.Module], Tensor]) -> fl
             return None
         search = torch.optim.LBFGS(
             free.shifts,
-            max_iter=_PASSES,
-            max_eval=2 * _PASSES,
+            max_iter=PASSES,
+            max_eval=2 * PASSES,
             tolerance_grad=0,
             tolerance_change=0,
             line_search_fn="strong_wolfe",

@@ -6,6 +6,7 @@ from ..._numbers import prose
 from ..._results import Finding
 from .. import _thresholds as limit
 from .._facts import Facts
+from .._floor import PASSES
 from .._judgement import Judgement
 from .._stepped import stands_still
 from .._words import code, percent
@@ -44,15 +45,17 @@ def squashed_answers(facts: Facts) -> Judgement | None:
 
 
 def flat_loss(facts: Facts) -> Judgement | None:
-    """A loss that answers of no kind bring down."""
+    """A loss that answers, whatever they come from, do not bring down."""
     tried = facts.tried
     if tried is None or tried.floor is None or not stands_still(tried, facts.level):
         return None
+    if facts.far_off:
+        return None  # the search does not get that far, and another finding says what is far
     if tried.floor <= limit.BETTER * facts.level:
         return None
     last = facts.layers[-1].name
-    evidence = f"Of answers of any kind none was found that takes the loss of {prose(facts.loss)} "
-    evidence += f"below {prose(tried.floor)}."
+    evidence = f"The answers themselves, free to move, do not take the loss of {prose(facts.loss)} "
+    evidence += f"below {prose(tried.floor)} in a search of {PASSES} passes."
     return Judgement(
         Finding(
             cause="saturation",
@@ -68,7 +71,7 @@ def flat_loss(facts: Facts) -> Judgement | None:
             layers=(last,),
         ),
         headline="The loss is flat, whatever the network answers.",
-        summary=f"{evidence} No training can get lower than what the best answers get.",
+        summary=f"{evidence} No training gets lower than the best answers do.",
         place=last,
         main=False,
     )

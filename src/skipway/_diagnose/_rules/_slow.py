@@ -82,7 +82,7 @@ def learning_rate_too_small(facts: Facts) -> Judgement | None:
             title="The steps are too small",
             place="The whole network.",
             evidence=evidence + tried_words(facts.tried),
-            remedy=_remedy(better, tiny),
+            remedy=_remedy(facts, better, tiny),
             sure=tried_on(facts.tried)
             if better is not None
             else "Likely. Judged from one step; no larger one was tried.",
@@ -109,8 +109,11 @@ def _better_rate(facts: Facts) -> float | None:
     return tried.rate if gain > max(3 * own, 0.01 * scale) else None
 
 
-def _remedy(better: float | None, tiny: bool) -> str:
+def _remedy(facts: Facts, better: float | None, tiny: bool) -> str:
     text = "A larger learning rate."
     if better is not None:
         text = f"A learning rate of about {rate(better)}."
+    if facts.far_off:
+        text += f" The targets are {prose(facts.distance)} times as large as the answers: rather "
+        text += "train on (target - mean) / standard deviation, and undo that on the answers."
     return text + (" Or a smaller eps for the optimizer." if tiny else "")
