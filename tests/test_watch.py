@@ -1111,7 +1111,8 @@ def test_a_part_that_is_compiled_by_itself_is_seen_or_named(what: str, late: boo
                 optimizer.step()
         return seen
 
-    if late:
+    # torch 2.4 compiles anew where a hook has come, so there the hook is not too late.
+    if late and not torch.__version__.startswith("2.4."):
         with pytest.raises(ModelError, match=f"`{what}.*before the first call"):
             train()
     else:
