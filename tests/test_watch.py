@@ -488,6 +488,31 @@ def test_progress_is_of_the_gradient_that_arrived_before_it_was_clipped(how: str
     assert not any(p._post_accumulate_grad_hooks for p in model.parameters())
 
 
+def test_where_clipping_begins_no_number_is_of_a_gradient_that_nobody_saw_arrive() -> None:
+    model, (x, y) = net(), batch(32)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    left_out = []
+    with skipway.watch(model, optimizer, every=1) as seen:
+        for step in range(1, 13):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            seen.loss(loss).backward()
+            square = sum(float(p.grad.double().square().sum()) for p in model.parameters())
+            clipped = 1.0
+            if step >= 8:
+                norm_before = torch.nn.utils.clip_grad_norm_(model.parameters(), 1e-3)
+                clipped = 1e-3 / float(norm_before)
+            optimizer.step()
+            if not seen.fresh:
+                left_out.append(step)
+                continue
+            # A step of SGD along a gradient g goes as far as the rate times what is left of it.
+            wanted = 0.01 * clipped * square / loss.item()
+            assert seen.scalars()["total progress"] == pytest.approx(wanted, rel=1e-3), step
+    assert left_out == [8]
+    assert seen.step == 12
+
+
 class Unused(nn.Module):
     """A head that this loss has no use for, smaller than anything else."""
 

@@ -80,7 +80,7 @@ class Steps:
 
     def _prepare(self) -> None:
         for turn in self.turns:
-            self._witnesses[id(turn)].attend(looked=turn.watched)
+            self._witnesses[id(turn)].attend(looked=turn.watched, deep=turn.deep)
         if self.outputs is None:
             return
         deep = any(turn.deep for turn in self.turns)
@@ -117,7 +117,14 @@ class Steps:
             if gradients:
                 batch.take_gradients()
         if gradients:
-            self._kept[id(turn)] = self._witnesses[id(turn)].kept()
+            self._witness(turn)
+
+    def _witness(self, turn: Turn) -> None:
+        kept = self._witnesses[id(turn)].kept()
+        if kept is None:
+            del self._taken[id(turn)]  # what this step takes of the loss is not known: no look
+        else:
+            self._kept[id(turn)] = kept
 
     def _after_first(self, turn: Turn, closure: Callable[[], Any]) -> Callable[[], Any]:
         first = True
@@ -135,7 +142,7 @@ class Steps:
                 with torch.no_grad():
                     for batch in self._taken[id(turn)][0]:
                         batch.take_gradients()
-                    self._kept[id(turn)] = self._witnesses[id(turn)].kept()
+                    self._witness(turn)
                 if not turn.handed and isinstance(value, Tensor):
                     turn.handed.append(Handed(value.detach()))
                 if self.outputs is not None:
@@ -161,6 +168,8 @@ class Steps:
         taken = self._taken.pop(id(turn), None)
         if taken is None:
             turn.pass_by(infinite)
+            if self.outputs is not None:
+                self.outputs.forget(turn.layers)
             return
         if infinite is not None and float(infinite):
             turn.leave_out()

@@ -16,6 +16,7 @@ class Witness:
 
     The numbers of a step are of the gradient that the step gets. What it takes off the loss depends
     on the one that arrived: a norm clipped to a thousandth would make it look like a thousandth.
+    It is there at deep looks, and at all others too once anything has changed a gradient in place.
 
     Args:
         parameters: of an optimizer.
@@ -26,13 +27,15 @@ class Witness:
         self.parameter = min(fit, key=lambda each: each.numel(), default=None)
         self._arrived: Tensor | None = None
         self._handle: RemovableHandle | None = None
+        self._changed = False
 
-    def attend(self, *, looked: bool) -> None:
+    def attend(self, *, looked: bool, deep: bool = False) -> None:
         """Be there while gradients of a step that is looked at arrive, and not while others do."""
-        if not looked and self._handle is not None:
+        wanted = looked and (deep or self._changed)
+        if not wanted and self._handle is not None:
             self._handle.remove()
             self._handle = None
-        elif looked and self._handle is None and self.parameter is not None:
+        elif wanted and self._handle is None and self.parameter is not None:
             self._handle = self.parameter.register_post_accumulate_grad_hook(self._see)  # type: ignore[no-untyped-call]
 
     def _see(self, parameter: Tensor) -> None:
@@ -40,14 +43,24 @@ class Witness:
         if grad is not None and grad.layout == torch.strided:
             self._arrived = grad.detach().clone()
 
-    def kept(self) -> float:
-        """Return the factor between what arrived and what is there; 1 where it is no factor."""
+    def kept(self) -> float | None:
+        """Return the factor between what arrived and what is there; 1 where it is no factor.
+
+        `None` where it was not there, and something has begun to change gradients meanwhile.
+        """
         was, self._arrived = self._arrived, None
         now = None if self.parameter is None else self.parameter.grad
-        if was is None or now is None or now.layout != torch.strided or was.is_complex():
+        if now is None:
             return 1.0
-        if torch.equal(was, now):
-            return 1.0  # most often, and the quickest to tell
+        if self._handle is None:
+            self._changed = now._version > 0  # counts changes in place; those of `.data` it misses
+            return None if self._changed else 1.0
+        if was is None or now.layout != torch.strided or was.is_complex():
+            return 1.0
+        same = torch.equal(was, now)
+        self._changed = not same or now._version > 0
+        if same:
+            return 1.0
         before, after = was.double().flatten(), now.detach().double().flatten()
         factor = (before @ after) / (before @ before)
         away = (after - factor * before).norm() / after.norm()
