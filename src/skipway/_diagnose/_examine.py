@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from .._case import Loss, Objective
 from .._results import Diagnosis
 from .._trace import collector_waits, untouched
+from ..report._progress import counter
 from ._batches import parts_of
 from ._check import check_batch, check_model, check_optimizer, check_steps, check_task
 from ._facts import Facts
@@ -19,7 +20,7 @@ from ._further import try_further
 from ._judgement import Judgement
 from ._remedy import with_numbers
 from ._shattering import with_correlations
-from ._task import Task
+from ._task import Task, nobody
 from ._verdict import absent, first_look, last_look, more_to_try
 
 
@@ -97,7 +98,9 @@ def diagnose(
             facts = replace(facts, undecided=facts.step is not None and steps != 0)
             found = first_look(facts)
         if more_to_try(facts, found):
-            facts = try_further(task, facts)  # trains on copies, for as long as it takes
+            with counter("passes on copies that are trained (steps=0 does without)") as task.tell:
+                facts = try_further(task, facts)  # for as long as it takes
+            task.tell = nobody
         task.after.clear()  # the diagnosis asks the task further questions, and would hold it
         facts = replace(facts, undecided=False)
         found = [with_numbers(each, facts) for each in last_look(facts)]

@@ -35,6 +35,10 @@ from ._what_if import CHANGED, Asker
 from ._words import listed
 
 
+def nobody(passes: int) -> None:
+    """Tell nobody how many passes there were."""
+
+
 @dataclass
 class Task:
     """What is to be diagnosed, and the notes on what could not be."""
@@ -52,6 +56,8 @@ class Task:
     graph: Graph = field(default_factory=lambda: Graph((), (), ()))
     again: Callable[[], None] = lambda: None
     keeps: bool = False
+    passes: int = 0
+    tell: Callable[[int], None] = nobody
     after: dict[str, nn.Parameter] = field(default_factory=dict)
     reads_kept: bool = False
     draws: bool = False
@@ -64,6 +70,8 @@ class Task:
 
     def loss_on(self, model: nn.Module, batch: Any) -> Tensor:
         """Return the loss of a batch, what goes wrong in the loss itself explained."""
+        self.passes += 1
+        self.tell(self.passes)
         return loss_of(model, batch, self._judge if self.loss_fn else None, self.objective)
 
     def _judge(self, output: Any, targets: Any) -> Tensor:
