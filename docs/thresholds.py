@@ -2,8 +2,8 @@
 
 For each threshold: what was read of the patients that train as they are, and of those that have the
 illness which the threshold is for, seeds as separate dots (benchmarks/evidence/readings.csv and, of
-the held-out ones, readings_held_out_now.csv and readings_held_out_again_now.csv). Up to a dotted
-line a few steps on a copy decide.
+the held-out ones, readings_held_out_now.csv, readings_held_out_again_now.csv and
+readings_held_out_in_practice_now.csv). Up to a dotted line a few steps on a copy decide.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import random
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import matplotlib
@@ -23,7 +24,12 @@ from skipway._diagnose import _thresholds as limit
 
 HERE = Path(__file__).parent
 EVIDENCE = HERE.parent / "benchmarks" / "evidence"
-READINGS = ("readings", "readings_held_out_now", "readings_held_out_again_now")
+READINGS = (
+    "readings",
+    "readings_held_out_now",
+    "readings_held_out_again_now",
+    "readings_held_out_in_practice_now",
+)
 WELL, SICK, INK = "#2a7f62", "#c2452d", "#333333"
 Row = dict[str, str]
 
@@ -80,6 +86,12 @@ PANELS = [
               "loss over that of a constant answer", False, 1e-4, 1e8),
     Threshold("held out", limit.CARRIED_OVER, "no-signal",
               "loss of the other half of the batch, at best", True, 0, 1.5, True),
+    Threshold("squashed", limit.SQUASHED, "saturation",
+              "what the range of the answers puts out of reach", True, 0, 1, True),
+    Threshold("distance", limit.FAR_OFF, "exploding",
+              "targets of a regression over answers", True, 1e-2, 1e6),
+    Threshold("noise", limit.DROWNED, "collapsed-signal",
+              "share of the answers that is the network's noise", True, 0, 1, True),
 ]  # fmt: skip
 
 
@@ -90,9 +102,12 @@ def main() -> None:
         with (EVIDENCE / f"{name}.csv").open(newline="") as file:
             rows += csv.DictReader(file)
     random.seed(0)
-    figure, panels = plt.subplots(8, 2, figsize=(11, 13.7))
-    for panel, threshold in zip(panels.T.flat, PANELS, strict=True):
-        _draw(panel, threshold, rows)
+    figure, panels = plt.subplots(10, 2, figsize=(11, 17.1))
+    for panel, threshold in zip_longest(panels.T.flat, PANELS):
+        if threshold is None:
+            panel.set_axis_off()
+        else:
+            _draw(panel, threshold, rows)
     figure.tight_layout(h_pad=1.2)
     figure.savefig(HERE / "thresholds.png", dpi=110)
 
@@ -101,7 +116,7 @@ def _draw(panel: Axes, threshold: Threshold, rows: list[Row]) -> None:
     well = [row for row in rows if row["trains"] == "yes" and row["cause"] != threshold.cause]
     sick = [row for row in rows if row["cause"] == threshold.cause]
     for height, group, colour in ((1, well, WELL), (0, sick, SICK)):
-        values = [_clipped(row[threshold.column], threshold) for row in group]
+        values = [_clipped(row.get(threshold.column), threshold) for row in group]
         values = [value for value in values if value is not None]
         heights = [height + random.uniform(-0.25, 0.25) for _ in values]
         panel.plot(values, heights, "o", color=colour, markersize=3.5, alpha=0.55, mew=0)
@@ -123,7 +138,7 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 2 else f"{value:.2g}"
 
 
-def _clipped(text: str, threshold: Threshold) -> float | None:
+def _clipped(text: str | None, threshold: Threshold) -> float | None:
     """Return the value, drawn at the edge where it lies outside the panel."""
     if not text or text == "nan":
         return None

@@ -164,6 +164,9 @@ def _numbers(facts: Facts) -> dict[str, float | None]:
         "dependence": facts.dependence,
         "held in": tried and tried.held_in,
         "held out": tried and tried.held_out,
+        "squashed": facts.squashed and facts.squashed.share,
+        "distance": facts.distance or None,
+        "noise": facts.noise or None,
     }
 
 

@@ -44,17 +44,19 @@ class Squashed:
         op: what they were squashed by.
         floor: the lowest loss within that range.
         free: the lowest loss that was found without it.
+        share: the part of what there is to learn that the range puts out of reach.
     """
 
     op: str
     floor: float
     free: float
+    share: float
 
 
 def squashed(
     graph: Graph, loss_fn: Loss, output: Any, targets: Any, chance: float | None
 ) -> Squashed | None:
-    """Return what the range of the answers costs, where it is most of what there is to learn.
+    """Return what the range of the answers costs, where the network ends in something narrow.
 
     Args:
         graph: of the pass.
@@ -78,10 +80,11 @@ def squashed(
         for start in (torch.zeros_like(output), _sure(output, targets))
     )
     if not floor > limit.NEARLY_SOLVED * chance:
-        return None
+        return Squashed(op, floor, floor, 0.0)
     free = chance * _lowest(lambda answers: loss_fn(answers, targets) / chance, output)
-    costs = math.isfinite(free) and floor - free > limit.SQUASHED * (chance - free)
-    return Squashed(op, floor, free) if costs and chance > free else None
+    if not math.isfinite(free) or free >= chance:
+        return None
+    return Squashed(op, floor, free, (floor - free) / (chance - free))
 
 
 def _last_op(graph: Graph) -> str | None:

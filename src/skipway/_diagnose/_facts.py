@@ -118,7 +118,7 @@ class Facts:
     dependence: float | None = None
     """The p-value of "targets are independent of inputs"; `None` where not tested."""
     squashed: Squashed | None = None
-    """Answers of too narrow a range for the loss."""
+    """What the range of the answers costs, where the network ends in something narrow."""
     shifted: float | None = None
     """The loss where the best constant is added to every answer; known where it is large."""
     unpaired: bool = False

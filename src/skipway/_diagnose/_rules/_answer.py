@@ -20,7 +20,7 @@ _OWN = {
 def squashed_answers(facts: Facts) -> Judgement | None:
     """Answers that are squashed before a loss that asks for more than their range."""
     found, chance = facts.squashed, facts.chance
-    if found is None or not chance:
+    if found is None or not chance or not found.share > limit.SQUASHED:
         return None
     op, last = code(found.op), facts.layers[-1].name
     floor = f"{prose(found.floor)}, {percent(found.floor / chance)} of what a constant answer gets"
