@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from .._trace._numbers_at import Numbers, as_real, count_of, moved, norm, wide
+from .._trace._numbers_at import Numbers, as_real, count_of, moved, norm
 from .._trace._travelled import TRAVELLED, travelled
+from ._copied_step import Gradients, exact_step, step_on_copy
 from ._memory import growing
 from ._stepped import Stepped
 
@@ -25,9 +25,6 @@ _RESCALING = (
     torch.optim.Adagrad,
     torch.optim.Adadelta,
 )
-
-
-_READING = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,6 @@ class Taken:
     after: dict[str, nn.Parameter]
 
 
-Gradients = Mapping[str, Tensor | None]
 # A step of which rounding swallows this share of the weights, or less, is the exact one.
 _TRACE = 0.005
 
@@ -91,12 +87,12 @@ def take_step(model: nn.Module, optimizer: Optimizer, gradients: Gradients) -> T
     """
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
     before = {name: p for name, p in model.named_parameters() if id(p) in held}
-    real, used = _step_on_copy(before, optimizer, gradients)
+    real, used = step_on_copy(before, optimizer, gradients)
     decays = any(group.get("weight_decay", 0) for group in optimizer.param_groups)
     sums = {n: travelled(p, real[n], _dense(gradients.get(n))) for n, p in before.items()}
     rounded = [name for name, each in sums.items() if decays or _is_rounded(each)]
-    exact = _exact(before, optimizer, gradients, rounded)
-    bare = _exact(before, optimizer, gradients, rounded, decay=False) if decays else exact
+    exact = exact_step(before, optimizer, gradients, rounded)
+    bare = exact_step(before, optimizer, gradients, rounded, decay=False) if decays else exact
     added = _added_decay(optimizer)
     numbers = Numbers()
     for index, (name, weight) in enumerate(before.items()):
@@ -134,27 +130,6 @@ def summed(taken: Taken, scale: float, optimizer: Optimizer) -> Stepped:
     )
 
 
-def copy_optimizer(
-    optimizer: Optimizer, clones: Mapping[int, nn.Parameter], idle: Collection[int] = ()
-) -> Optimizer:
-    """Return a copy that holds `clones` (by the id of the original) and runs no step hooks.
-
-    The state of `idle` parameters (by id), which are not stepped, is not copied with it.
-    """
-    memo: dict[int, object] = dict(clones)
-    for parameter, state in optimizer.state.items():
-        if id(parameter) in idle:
-            memo.update((id(each), each) for each in state.values() if isinstance(each, Tensor))
-    # Optimizer pickles and copies its defaults, state and groups; hooks stay behind.
-    twin = copy.deepcopy(optimizer, memo)
-    for name, value in vars(optimizer).items():
-        # What a class of the caller's keeps beside these, its own step may need. A scheduler puts
-        # a step that counts the original's in the place of the class's.
-        if name not in vars(twin) and not name.startswith("_") and name != "step":
-            setattr(twin, name, copy.deepcopy(value, memo))
-    return twin
-
-
 def _is_rounded(sums: Tensor) -> bool:
     """Tell whether rounding takes more than a trace of the step, or breaks it.
 
@@ -166,74 +141,6 @@ def _is_rounded(sums: Tensor) -> bool:
     if not all(map(math.isfinite, known.values())):
         return True
     return known["with_gradient"] - known["moved"] > _TRACE * known["with_gradient"]
-
-
-def _exact(
-    before: Mapping[str, nn.Parameter],
-    optimizer: Optimizer,
-    gradients: Gradients,
-    names: list[str],
-    *,
-    decay: bool = True,
-) -> Mapping[str, nn.Parameter]:
-    """Return the parameters of these names after a step that nothing rounds."""
-    if not names:
-        return {}
-    wanted = {name: gradients.get(name) for name in names}
-    after, _ = _step_on_copy(before, optimizer, wanted, exact=True, decay=decay)
-    return {name: after[name] for name in names}
-
-
-def _step_on_copy(
-    before: Mapping[str, nn.Parameter],
-    optimizer: Optimizer,
-    gradients: Gradients,
-    *,
-    exact: bool = False,
-    decay: bool = True,
-) -> tuple[dict[str, nn.Parameter], Optimizer]:
-    after: dict[str, nn.Parameter] = {}
-    copies = exact or not _only_reads(optimizer)
-    for name, weight in before.items():
-        dtype = _exact_type(weight) if exact else weight.dtype
-        own = weight.detach()
-        # What is left out of a step gets no gradient, and what it holds is of no matter.
-        copied = torch.empty_like(own) if name not in gradients else own.to(dtype, copy=True)
-        after[name] = nn.Parameter(copied, weight.requires_grad)
-        gradient = gradients.get(name)
-        after[name].grad = None if gradient is None else gradient.detach().to(dtype, copy=copies)
-    twin = copy_optimizer(
-        optimizer,
-        {id(before[name]): after[name] for name in before},
-        {id(before[name]) for name in before if name not in gradients},
-    )
-    if exact:
-        _widen_state(twin)
-    if not decay:
-        for group in twin.param_groups:
-            group["weight_decay"] = 0
-    twin.step()
-    return after, twin
-
-
-def _only_reads(optimizer: Optimizer) -> bool:
-    """Tell whether an optimizer is known to leave gradients as they are; many reckon in them."""
-    if type(optimizer) not in _READING:
-        return False
-    return not any(group.get("nesterov") or group.get("fused") for group in optimizer.param_groups)
-
-
-def _exact_type(weight: Tensor) -> torch.dtype:
-    if weight.is_complex():
-        return torch.complex128
-    return wide(weight) if weight.is_floating_point() else weight.dtype
-
-
-def _widen_state(optimizer: Optimizer) -> None:
-    for parameter, state in optimizer.state.items():
-        for key, value in state.items():
-            if isinstance(value, Tensor) and value.shape == parameter.shape and value.dim():
-                state[key] = value.to(parameter.dtype)
 
 
 def _compare(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ._step import copy_optimizer
+from ._copied_step import copy_optimizer
 
 Evaluate = Callable[[nn.Module], Tensor]
 

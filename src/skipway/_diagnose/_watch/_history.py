@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._trace._watch._layers import Owned
+from ..._trace._watch._looked import Step
 from ..._trace._watch._outputs import Passed
 from ..._trace._watch._sums import ABSENT, QUANTITIES
-from ..._trace._watch._turn import Step
 
 MOST = 256  # steps; every other one is let go of when there are more
 

@@ -10,8 +10,8 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._trace._watch._looked import Step
 from ..._trace._watch._sums import ABSENT
-from ..._trace._watch._turn import Step
 from .. import _thresholds as limit
 from ._history import ByLayer, History, Numbers
 from ._spells import Spell, Spells

@@ -13,8 +13,9 @@ from ..._errors import LossError, ModelError, warn
 from ..._results import Diagnosis
 from ..._trace._watch._across import Across
 from ..._trace._watch._layers import Layers
+from ..._trace._watch._looked import Step
 from ..._trace._watch._steps import Steps
-from ..._trace._watch._turn import Step, Turn
+from ..._trace._watch._turn import Turn
 from .._words import listed, plural
 from ._diagnosis import diagnosis
 from ._history import History

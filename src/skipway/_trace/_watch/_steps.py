@@ -15,9 +15,10 @@ from torch.utils.hooks import RemovableHandle
 
 from ._across import Across
 from ._batch import Batch
+from ._looked import Step
 from ._outputs import Outputs, Passed
 from ._sums import Sums
-from ._turn import Handed, Step, Turn
+from ._turn import Handed, Turn
 from ._witness import Witness
 
 

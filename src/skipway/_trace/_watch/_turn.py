@@ -15,45 +15,13 @@ from torch.optim import Optimizer
 
 from ..._errors import LossError
 from ._batch import Arena, Batch, Moments, rows_of
-from ._outputs import Outputs, Passed
+from ._outputs import Outputs
 from ._sums import QUANTITIES, Sums
 from ._tensors import plain, width
 
 LARGE = 2**16  # numbers; a tensor this large pays for calls of its own
 _EARLY = 3  # the first looks are at the outputs too: most illnesses are there from the start
 _UNLIKELY = 2.0  # micro-batches divide a loss; what multiplies it is a GradScaler
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one step of one optimizer did.
-
-    Attributes:
-        number: of the step, from 1; of several optimizers, that of the one that is furthest.
-        optimizer: which of them took it, from 0.
-        sums: `QUANTITIES` by parameter of the model; 0 where it was not looked at, `ABSENT` for
-            the gradient where there is none.
-        looked: by parameter, whether it was looked at.
-        loss: that its gradients are of; `None` where it is not known.
-        losses: the same by parameter; NaN where it is not known or was not looked at.
-        rate: the learning rate, the largest of its groups.
-        counted: by parameter, whether its weights were counted.
-        deep: whether any were, or outputs looked at.
-        well: whether every sum of squares is plainly finite and larger than zero.
-        passed: by layer, what passed; `None` where outputs were not looked at.
-    """
-
-    number: int
-    optimizer: int
-    sums: NDArray[np.float64]
-    looked: NDArray[np.bool_]
-    loss: float | None
-    losses: NDArray[np.float64]
-    rate: float
-    counted: NDArray[np.bool_]
-    deep: bool
-    well: bool
-    passed: dict[str, Passed] | None
 
 
 Gathered = tuple[Sums, NDArray[np.bool_], NDArray[np.bool_]]
