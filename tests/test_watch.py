@@ -499,7 +499,7 @@ def test_where_clipping_begins_no_number_is_of_a_gradient_that_nobody_saw_arrive
             seen.loss(loss).backward()
             square = sum(float(p.grad.double().square().sum()) for p in model.parameters())
             clipped = 1.0
-            if step >= 8:
+            if step in (8, 10, 12):
                 norm_before = torch.nn.utils.clip_grad_norm_(model.parameters(), 1e-3)
                 clipped = 1e-3 / float(norm_before)
             optimizer.step()

@@ -50,9 +50,10 @@ def diagnose(
         optimizer: that holds the model's parameters. With it the size of the steps, rounding and
             weight decay are judged too, on copies: it is not stepped itself.
         steps: how many steps to try on a copy of the model, which tells a rate that is too large
-            or labels that say nothing. By default 10 where one pass and one step leave a doubt,
-            (up to 400 where the optimizer remembers gradients for longer than usual)
-            and none where they do not; 0 for none, and the doubt is a note. They are only tried
+            or labels that say nothing. By default 10 where one pass and one step leave a doubt
+            (up to 100 where the optimizer remembers gradients for so long) and none where they do
+            not; 0 for none, and the doubt is a note. What so many leave open is tried with four
+            times as many, and at other learning rates. They are only tried
             where the gradient arrives, in training mode, and need an optimizer; where they may be
             too large, on the halves of the batch or the several batches in turn.
         batches: into how many parts to cut the batch, or further batches. Numbers of layers are

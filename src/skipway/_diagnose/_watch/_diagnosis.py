@@ -93,8 +93,9 @@ def _healthy_title(history: History, stays: bool) -> str:
 
 def _falls(history: History) -> bool:
     first, last = history.first_loss, history.loss
-    known = first is not None and last is not None and not history.several
-    return known and last < limit.STUCK * first  # type: ignore[operator]  # known, as said
+    if first is None or last is None or history.several:
+        return False
+    return last < limit.STUCK * first
 
 
 def _still(layers: Sequence[LayerReading]) -> bool:

@@ -58,7 +58,7 @@ class Witness:
         if was is None or now.layout != torch.strided or was.is_complex():
             return 1.0
         same = torch.equal(was, now)
-        self._changed = not same or now._version > 0
+        self._changed |= not same or now._version > 0
         if same:
             return 1.0
         before, after = was.double().flatten(), now.detach().double().flatten()
