@@ -175,6 +175,18 @@ def test_a_diagnosis_says_which_part_needs_skips() -> None:
     assert len(rewire(net, x, diagnosis=_diagnosis(dead)).plan.skips) == 10
 
 
+def test_no_draw_of_the_weights_leaves_out_an_end_of_a_chain() -> None:
+    case = skipway.cases.load("plain-mlp")
+    x, _ = batch = case.batch()
+    for seed in range(16):
+        torch.manual_seed(seed)
+        model = case.model()
+        diagnosis = skipway.diagnose(model, batch, case.loss)
+        rewiring = rewire(model, x, diagnosis=diagnosis)
+        assert "for i in range(0, 50, 2):" in rewiring.source(), seed
+        assert len(rewiring.plan.skips) == 25
+
+
 # What the network is then
 
 

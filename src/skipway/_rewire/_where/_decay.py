@@ -11,6 +11,10 @@ from ..._results import Diagnosis, PlannedSkip
 _WORTH_IT = 1.0
 # What may be lost, of a run's whole loss, at an end that is left without skips.
 _TRIMMED = 0.05
+# So many skips in a row must lose next to nothing before they are left out. One or two say little:
+# a plain ReLU network of width 64 loses 0.76 decades over two layers, by draw from 0.5 to 1.1, and
+# over its first two, which see the data, 0.29, by draw from 0.16 to 0.4.
+_IN_A_ROW = 3
 
 
 def losing_part(
@@ -70,7 +74,7 @@ def _drops(run: Sequence[PlannedSkip], lost: dict[str, float]) -> list[float]:
 
 
 def _trimmed(run: list[PlannedSkip], drops: list[float]) -> list[PlannedSkip]:
-    """Drop skips at both ends as long as next to nothing is lost there."""
+    """Drop the skips at an end where next to nothing is lost over a stretch of them."""
     budget = _TRIMMED * sum(drops)
     # A chain that loses all along loses an even share at every skip: that is not nothing.
     little = sum(drops) / len(drops) / 4
@@ -79,4 +83,8 @@ def _trimmed(run: list[PlannedSkip], drops: list[float]) -> list[PlannedSkip]:
         start += 1
     while sum(drops[end - 1 :]) <= budget and drops[end - 1] < little:
         end -= 1
+    if start < _IN_A_ROW:
+        start = 0
+    if len(run) - end < _IN_A_ROW:
+        end = len(run)
     return run[start:end]
