@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import math
+import sys
 from pathlib import Path
 
 import pytest
@@ -134,3 +136,32 @@ def test_the_public_names_are_these() -> None:
     assert callable(skipway.compare)
     with pytest.raises(AttributeError, match="no attribute 'teach'"):
         skipway.teach  # noqa: B018  # the access is what is tested
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "utf-8"])
+def test_print_never_stops_a_program_whose_output_lacks_a_character(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = "It is 4.1 × 10⁻²⁰ at `größe.层`, 10²⁵ at 10² … ≥ 3 → 4"
+    diagnosis = dataclasses.replace(a_diagnosis(), summary=told)
+    written = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", written)
+    print(diagnosis)
+    written.flush()
+    monkeypatch.undo()
+    text = written.buffer.getvalue().decode(encoding)
+    expected = {
+        "ascii": r"It is 4.1 x 10^-20 at gr\xf6\xdfe.\u5c42, 10^25 at 10^2 . >= 3 -> 4",
+        "cp1252": r"It is 4.1 × 10^-20 at größe.\u5c42, 10^25 at 10² … >= 3 -> 4",
+        "latin-1": r"It is 4.1 × 10^-20 at größe.\u5c42, 10^25 at 10² . >= 3 -> 4",
+        "utf-8": "It is 4.1 × 10⁻²⁰ at größe.层, 10²⁵ at 10² … ≥ 3 → 4",
+    }
+    assert expected[encoding] in text
+    assert ("\\u" in text) == (encoding != "utf-8")
+    assert text.count("\\u") <= 1  # of the name alone: what we draw and write has a plain form
+
+
+def test_what_an_output_lacks_is_written_with_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    legend = str(dataclasses.replace(a_diagnosis(), summary="Heat: █ ▓ ▒ ░ · ×, layers: × ○ ◐ ●"))
+    assert "Heat: # % + - . x, layers: x o + *" in legend  # no two of one legend are alike

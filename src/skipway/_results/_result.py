@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -67,7 +68,8 @@ class Result:
         return write_text(path, text)
 
     def __str__(self) -> str:
-        return report.text(self.to_dict())
+        # What print writes: it would raise where standard output lacks one of the characters.
+        return report.text(self.to_dict(), encoding=getattr(sys.stdout, "encoding", None))
 
     def _repr_html_(self) -> str:
         return report.figure(self.to_dict())

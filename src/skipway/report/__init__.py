@@ -83,12 +83,13 @@ def plot(data: Mapping[str, Any], ax: Axes | None = None) -> Axes:
     return axes(data, ax)
 
 
-def text(data: Mapping[str, Any], width: int | None = None) -> str:
+def text(data: Mapping[str, Any], width: int | None = None, encoding: str | None = None) -> str:
     """Return the result as plain text, without colours.
 
     Args:
         data: what `to_dict()` of a result returned.
         width: in columns; that of the terminal, and 100 where there is none.
+        encoding: of the stream it goes to, which may lack some of the characters; all by default.
 
     Example:
         >>> print(text({"result": "plan", "how": "add", "skips": [], "reason": "Nothing."}, 40))
@@ -96,9 +97,10 @@ def text(data: Mapping[str, Any], width: int | None = None) -> str:
         <BLANKLINE>
         Nothing.
     """
+    from ._spelled import spelled
     from ._terminal import plain
 
-    return plain(data, width)
+    return spelled(plain(data, width), encoding)
 
 
 def show(data: Mapping[str, Any], console: Console | None = None) -> None:

@@ -16,6 +16,7 @@ from ._keys import Key
 from ._outlook import outlook
 from ._page import fields, written
 from ._rows import Side
+from ._spelled import spelled
 from ._terminal_parts import (
     STYLES,
     comparison_table,
@@ -51,10 +52,13 @@ def plain(data: Data, width: int | None = None) -> str:
 
 
 def print_on(data: Data, console: Console | None = None) -> None:
-    """Print the result on a console."""
+    """Print the result on a console, without colours where it is not Unicode."""
     console = console or Console()
     width = min(WIDEST, console.width)
-    console.print(_renderable(data, width), width=width)
+    if console.encoding.startswith("utf"):
+        console.print(_renderable(data, width), width=width)
+    else:
+        console.out(spelled(plain(data, width), console.encoding), highlight=False)
 
 
 def _renderable(data: Data, width: int) -> RenderableType:
