@@ -145,7 +145,7 @@ def test_sequences_of_other_lengths_and_batches_of_any_kind():
     [
         (0, "measures nothing"),
         (40, "64 samples cannot be cut into 40 batches"),
-        ("two", "batches is a str"),
+        ("two", "batches is of type str"),
         ([(torch.zeros(1, 64), torch.zeros(1).long())], "one sample"),
         ([torch.zeros(8, 64)], "not a pair"),
     ],

@@ -215,13 +215,14 @@ def call(model: nn.Module, inputs: Any) -> Any:
     return model(inputs)
 
 
-def split(batch: Any) -> tuple[Any, Any]:
+def split(batch: Any, called: str = "The batch") -> tuple[Any, Any]:
     """Return inputs and targets of a batch that a loss function can judge."""
     if isinstance(batch, (tuple, list)) and len(batch) == 2:
         return batch[0], batch[1]
+    of = f" of {len(batch)}" if isinstance(batch, (tuple, list)) else ""
     raise BatchError(
-        f"The batch is a {type(batch).__name__}, not a pair (inputs, targets). For a batch of "
-        "another kind give objective=, a function of model and batch."
+        f"{called} is of type {type(batch).__name__}{of}, not a pair (inputs, targets). For a "
+        "batch of another kind give objective=, a function of model and batch."
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from .._errors import BatchError
-from ._check import check_batch
+from ._check import check_batch, is_whole
 from ._words import plural
 
 
@@ -26,15 +26,18 @@ def parts_of(batch: Any, batches: Any, size: int, pair: bool) -> list[tuple[Any,
     Raises:
         BatchError: parts of less than two samples, or a further batch that is none.
     """
-    if isinstance(batches, int) and not isinstance(batches, bool):
-        return _cut(batch, batches, size)
+    if is_whole(batches):
+        return _cut(batch, int(batches), size)
     if isinstance(batches, (str, Tensor, Mapping)) or not isinstance(batches, Iterable):
         raise BatchError(
-            f"batches is a {type(batches).__name__}; give a number of parts to cut the batch into, "
-            "or a list of further batches."
+            f"batches is of type {type(batches).__name__}; give a number of parts to cut the batch "
+            "into, or a list of further batches: batches=[(inputs, targets), ...]."
         )
-    further = [(each, max(check_batch(each, pair=pair), 1)) for each in batches]
-    return [(batch, size), *further]
+    checked = [
+        (each, check_batch(each, pair, f"Batch {number} of batches="))
+        for number, each in enumerate(batches, 1)
+    ]
+    return [(batch, size), *((each, max(found, 1)) for each, found in checked)]
 
 
 def _cut(batch: Any, number: int, size: int) -> list[tuple[Any, int]]:

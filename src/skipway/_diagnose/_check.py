@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from numbers import Integral
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -25,24 +26,42 @@ def check_task(loss_fn: Loss | None, objective: Objective | None) -> None:
     if isinstance(loss_fn, type):
         name = loss_fn.__name__
         raise LossError(f"The loss is the class {name}. Build it: {name}().")
+    for name, given in (("loss_fn", loss_fn), ("objective", objective)):
+        if given is not None and not callable(given):
+            raise LossError(
+                f"{name} is of type {type(given).__name__}, and cannot be called. Give a function "
+                "that returns the loss: loss_fn(output, targets) or objective(model, batch)."
+            )
 
 
 def check_steps(steps: object) -> None:
     """Raise OptimizerError unless it is left open or a number of steps."""
-    whole = isinstance(steps, int) and not isinstance(steps, bool) and steps >= 0
-    if steps is not None and not whole:
+    if steps is not None and not (is_whole(steps) and int(steps) >= 0):
         raise OptimizerError(
             f"steps={steps!r} is no number of steps. Give 0 for none, 10 or more to try as many on "
             "a copy, or leave it out to have them tried where one step leaves a doubt."
         )
 
 
+def is_whole(given: Any) -> TypeGuard[int]:
+    """Tell whether this is a whole number, NumPy's too, and no truth value."""
+    return isinstance(given, Integral) and not isinstance(given, bool)
+
+
 def check_model(model: object) -> None:
-    """Raise ModelError unless `model` is a module whose parameters exist."""
+    """Raise ModelError unless `model` is a module whose layers and parameters can be seen."""
+    if isinstance(model, type) and issubclass(model, nn.Module):
+        name = model.__name__
+        raise ModelError(f"The model is the class {name}. Build it: {name}(...).")
     if not isinstance(model, nn.Module):
         raise ModelError(
-            f"The model is a {type(model).__name__}, not a torch.nn.Module. Give the network "
+            f"The model is of type {type(model).__name__}, not a torch.nn.Module. Give the network "
             "itself, not a function that builds it."
+        )
+    if isinstance(model, torch.jit.ScriptModule):
+        raise ModelError(
+            f"The model ({type(model).__name__}) is compiled by torch.jit, so that its layers are "
+            "not called one by one. Give the module that it was made from."
         )
     parameters = list(model.named_parameters())
     if not parameters:
@@ -56,14 +75,21 @@ def check_model(model: object) -> None:
                 f"The parameter `{name}` of a lazy layer has no shape yet. Call the model once "
                 "on its inputs, then diagnose it."
             )
+        if parameter.is_meta:
+            raise ModelError(
+                f"The parameter `{name}` is on the meta device, where there are no numbers. Put "
+                'the model on a real one, model.to_empty(device="cpu"), and load or start its '
+                "weights."
+            )
 
 
-def check_batch(batch: Any, pair: bool) -> int:
+def check_batch(batch: Any, pair: bool, called: str = "The batch") -> int:
     """Return the number of samples.
 
     Args:
         batch: of any kind.
         pair: whether it has to be `(inputs, targets)`.
+        called: at the beginning of a sentence.
 
     Returns:
         The length of the first tensor in it, 0 where there is none.
@@ -74,39 +100,44 @@ def check_batch(batch: Any, pair: bool) -> int:
     if isinstance(batch, (DataLoader, Dataset)):
         kind = type(batch).__name__
         raise BatchError(
-            f"The batch is a {kind}. Give one batch of it: next(iter(loader)), and further ones "
+            f"{called} is a {kind}. Give one batch of it: next(iter(loader)), and further ones "
             "as batches= where the verdict should rest on several."
         )
     parts = [("inputs", each) for each in tensors(batch)]
     if pair:
-        inputs, targets = split(batch)
+        inputs, targets = split(batch, called)
         parts = [("inputs", each) for each in tensors(inputs)]
         parts += [("targets", each) for each in tensors(targets)]
-        _check_lengths(inputs, targets)
+        _check_lengths(inputs, targets, called)
     for part, tensor in parts:
         _check_finite(part, tensor)
     size = next((len(each) for _, each in parts if each.dim()), 0)
     if size == 1:
         raise BatchError(
-            "The batch holds one sample. With fewer than two there is nothing to tell apart; "
+            f"{called} holds one sample. With fewer than two there is nothing to tell apart; "
             "give a batch as training sees it."
         )
     return size
 
 
-def _check_lengths(inputs: Any, targets: Any) -> None:
+def _check_lengths(inputs: Any, targets: Any, called: str) -> None:
     given, wanted = tensors(inputs), tensors(targets)
     if len(given) == 1 and len(wanted) == 1 and given[0].dim() and wanted[0].dim():
         if not len(given[0]) or not len(wanted[0]):
-            raise BatchError("The batch is empty. Give a batch as training sees it.")
+            raise BatchError(f"{called} is empty. Give a batch as training sees it.")
         if len(given[0]) != len(wanted[0]):
             raise BatchError(
-                f"The batch has {plural(len(given[0]), 'input')} and "
+                f"{called} has {plural(len(given[0]), 'input')} and "
                 f"{plural(len(wanted[0]), 'target')}. Give as many of the one as of the other."
             )
 
 
 def _check_finite(part: str, tensor: Tensor) -> None:
+    if tensor.is_meta:
+        raise BatchError(
+            f"The {part} are on the meta device, where there are no numbers. Give a batch of data, "
+            "on the device of the model."
+        )
     if not tensor.is_floating_point() or bool(torch.isfinite(tensor).all()):
         return
     bad = ~torch.isfinite(tensor)

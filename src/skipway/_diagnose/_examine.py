@@ -89,9 +89,11 @@ def diagnose(
     size = check_batch(batch, pair=objective is None)
     model = getattr(model, "_orig_mod", model)  # what torch.compile wrapped
     check_optimizer(optimizer, model)
-    parts = parts_of(batch, batches, max(size, 1), pair=objective is None)
-    task = Task(model, batch, loss_fn, objective, optimizer, max(size, 1), steps, parts)
+    tried = None if steps is None else int(steps)
     with untouched(model):
+        # Within: a DataLoader draws from torch's generator when it begins.
+        parts = parts_of(batch, batches, max(size, 1), pair=objective is None)
+        task = Task(model, batch, loss_fn, objective, optimizer, max(size, 1), tried, parts)
         with collector_waits():
             facts = task.measure()
             if shattering:

@@ -32,7 +32,7 @@ from ._sameness import one_of_two, same_targets
 from ._step import Taken, summed, take_step
 from ._stepped import Stepped
 from ._what_if import CHANGED, Asker
-from ._words import listed
+from ._words import listed, plural
 
 
 def nobody(passes: int) -> None:
@@ -83,7 +83,8 @@ class Task:
         except Exception as error:
             raise LossError(
                 f"The loss function raised {type(error).__name__} on an output of "
-                f"{_shape(output)} and targets of {_shape(targets)}: {error}"
+                f"{_shape(output)} and targets of {_shape(targets)}: {str(error).rstrip('.')}. "
+                "Check that loss_fn(model(inputs), targets) runs by itself."
             ) from error
 
     def measure(self) -> Facts:
@@ -228,6 +229,8 @@ class Task:
         except SkipwayError:
             raise
         except Exception as error:
+            if self.objective is None:
+                raise  # neither the model nor its loss: those are explained where they are called
             raise LossError(
                 f"The objective raised {type(error).__name__}: {error}. Check that "
                 "objective(model, batch) runs by itself."
@@ -235,9 +238,10 @@ class Task:
 
     def _step(self, seen: Probe) -> Taken | None:
         if self.optimizer is None:
+            tried = f", nor {plural(int(self.steps), 'step')} tried" if self.steps else ""
             self.notes.append(
                 "Without an optimizer the size of the steps, rounding and weight decay could "
-                "not be judged."
+                f"not be judged{tried}."
             )
             return None
         try:
@@ -286,5 +290,5 @@ class Task:
 
 def _shape(value: Any) -> str:
     if isinstance(value, Tensor):
-        return f"shape {tuple(value.shape)}"
+        return f"shape {tuple(value.shape)} ({str(value.dtype).removeprefix('torch.')})"
     return f"type {type(value).__name__}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -13,6 +14,9 @@ from torch import Tensor, nn
 
 # What a module keeps in __dict__ that a forward may fill (a cache, a list of losses).
 _CONTAINERS = (list, dict, set)
+# What one thread puts back would be what another has just placed, and the random generators are
+# the same for all.
+_ONE_AT_A_TIME = threading.RLock()
 
 
 @contextmanager
@@ -22,9 +26,9 @@ def untouched(model: nn.Module) -> Iterator[None]:
     Restored are every buffer (the object and its values), `.grad` and `requires_grad` of every
     parameter, each module's own train flag and attributes, its hooks, and the state of the
     random generators of Python, NumPy and torch. Parameter values are not copied: nothing here
-    steps an optimizer on the caller's model.
+    steps an optimizer on the caller's model. Other threads wait until it is left.
     """
-    with ExitStack() as stack:
+    with _ONE_AT_A_TIME, ExitStack() as stack:
         stack.callback(random_state())
         for module in model.modules():
             stack.callback(_module_state(module))

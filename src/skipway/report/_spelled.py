@@ -25,7 +25,7 @@ _PLAIN = {
 
 
 def spelled(text: str, encoding: str | None) -> str:
-    """Return the text in characters that the encoding has.
+    r"""Return the text in characters that the encoding has.
 
     Args:
         text: of any characters.
@@ -33,7 +33,7 @@ def spelled(text: str, encoding: str | None) -> str:
 
     Returns:
         The same text where the encoding has all of it. Otherwise what it lacks is written with
-        what it has: signs by their nearest, exponents as `^-20`, and the rest as `\\u5c42`.
+        what it has: signs by their nearest, exponents as `^-20`, and the rest as `\u5c42`.
     """
     if encoding is None or _has(encoding, text):
         return text

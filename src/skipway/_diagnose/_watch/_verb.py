@@ -18,7 +18,7 @@ from ..._trace._watch._layers import bare, find_layers
 from ..._trace._watch._outputs import Outputs
 from ..._trace._watch._steps import Steps
 from ..._trace._watch._turn import Turn
-from .._check import check_model, check_optimizer
+from .._check import check_model, check_optimizer, is_whole
 from ._watching import Watch
 
 _OFTEN, _APART = 10, 100  # looks and steps from one look at the outputs to the next
@@ -31,8 +31,16 @@ class Watched(AbstractContextManager[Watch]):
 
     def __init__(self, entered: AbstractContextManager[Watch]) -> None:
         self._entered = entered
+        self._used = False
 
     def __enter__(self) -> Watch:
+        if self._used:
+            raise SkipwayError(
+                "This watch was entered before. Call skipway.watch(...) again for another block; "
+                "what the first one saw is kept in it.",
+                page="watch#watching-a-training",
+            )
+        self._used = True
         return self._entered.__enter__()
 
     def __exit__(
@@ -151,12 +159,8 @@ def _made(
         )
     for each in optimizers:
         check_optimizer(each, inner)
-    whole_numbers = all(isinstance(each, int) for each in (every, outputs or 0, weights or 0))
-    if not whole_numbers or every < 1 or (outputs or 0) < 0:
-        raise OptimizerError(
-            f"every={every!r}, outputs={outputs!r}, weights={weights!r}: each is a whole number, "
-            "every 1 or more, outputs 0 or more."
-        )
+    every, outputs, weights = _whole(every, outputs, weights)
+    _check_named(scaler, notify)
     whole, layers = outputs is None, find_layers(model)
     if outputs is None:
         outputs = max(_OFTEN, math.ceil(_APART / every))
@@ -175,6 +179,33 @@ def _made(
     steps = Steps(turns, seen, across, scaler, lambda turn, step: made[0]._see(turn, step))
     made.append(Watch(layers, turns, steps, across, notify))
     return made[0], steps
+
+
+def _whole(every: Any, outputs: Any, weights: Any) -> tuple[int, int | None, int | None]:
+    given = [each for each in (every, outputs, weights) if each is not None]
+    if every is None or not all(is_whole(each) and each >= 0 for each in given) or every < 1:
+        raise OptimizerError(
+            f"every={every!r}, outputs={outputs!r}, weights={weights!r}: each is a whole number, "
+            "every 1 or more, outputs and weights 0 or more.",
+            page="watch#what-it-costs",
+        )
+    outputs, weights = (None if each is None else int(each) for each in (outputs, weights))
+    return int(every), outputs, weights
+
+
+def _check_named(scaler: Any, notify: Any) -> None:
+    if notify is not None and not callable(notify):
+        raise SkipwayError(
+            f"notify is of type {type(notify).__name__}, and cannot be called. Give a function "
+            "that takes one line of text, such as print.",
+            page="watch#what-it-says-and-when",
+        )
+    if scaler is not None and not hasattr(scaler, "get_scale"):
+        raise OptimizerError(
+            f"scaler is of type {type(scaler).__name__}. Give the torch.amp.GradScaler that scales "
+            "the loss, or leave it out where there is none.",
+            page="watch#every-kind-of-loop",
+        )
 
 
 def _several(optimizer: Any) -> list[Any]:

@@ -1,0 +1,172 @@
+"""What people hand in: arguments of every kind, from every kind of place."""
+
+from __future__ import annotations
+
+import threading
+import time
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
+
+import skipway
+from skipway import diagnose, watch
+from skipway._errors import BatchError, LossError, ModelError, OptimizerError, SkipwayError
+from snapshot import snapshot
+
+X = torch.randn(64, 8, generator=torch.Generator().manual_seed(0))
+Y = X[:, :4].argmax(1)
+BATCH = X, Y
+
+
+def network(*more: nn.Module) -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(8, 16), nn.Tanh(), *more, nn.Linear(16, 4))
+
+
+class Slow(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        time.sleep(0.02)  # the other threads get their turn in the middle of a pass
+        return x
+
+
+def test_a_model_asked_about_from_several_threads_keeps_nothing_of_it():
+    model, before = network(Slow()), snapshot(network(Slow()))
+    hooks = [key for key in before if "hooks" in key]
+    said: list[Any] = []
+
+    def ask() -> None:
+        try:
+            said.append(diagnose(model, BATCH, F.cross_entropy).to_dict())
+        except Exception as error:  # what a thread raises is lost otherwise
+            said.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    after = snapshot(model)
+    assert hooks
+    assert all(not after[key] for key in hooks)
+    assert said == [diagnose(model, BATCH, F.cross_entropy).to_dict()] * 4
+
+
+def test_further_batches_of_a_loader_draw_nothing_from_the_generator():
+    loader = DataLoader(TensorDataset(X, Y), 32, shuffle=True)
+    model = network()
+    before = snapshot(model)
+    assert diagnose(model, BATCH, F.cross_entropy, batches=loader).batches == 3
+    after = snapshot(model)
+    assert all(before[key] == after[key] for key in before)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers(tmp_path):
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    found = diagnose(
+        model, BATCH, F.cross_entropy, optimizer=optimizer, steps=np.int64(3), batches=np.int32(2)
+    )
+    assert found.batches == 2
+    found.save(tmp_path / "found.json")
+    with watch(model, optimizer, every=np.int64(2), outputs=np.int64(1)) as seen:
+        for _ in range(4):
+            optimizer.zero_grad()
+            seen.loss(F.cross_entropy(model(X), Y)).backward()
+            optimizer.step()
+    seen.diagnosis().save(tmp_path / "seen.json")
+    assert skipway.read(tmp_path / "seen.json") == seen.diagnosis()
+
+
+def compiled_by_jit() -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch deprecates it, and people have it
+        return torch.jit.trace(network(), X)
+
+
+def on_meta() -> nn.Module:
+    with torch.device("meta"):
+        return network()
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "words"),
+    [
+        ({"model": nn.Linear}, ModelError, r"is the class Linear\. Build it: Linear\("),
+        ({"model": network}, ModelError, "of type function, not a torch.nn.Module"),
+        ({"model": compiled_by_jit()}, ModelError, "the module that it was made from"),
+        ({"model": on_meta()}, ModelError, r"`0.weight` is on the meta device.*to_empty"),
+        ({"batch": (X.to("meta"), Y)}, BatchError, "inputs are on the meta device"),
+        ({"batch": (X, X, Y)}, BatchError, "of type tuple of 3, not a pair"),
+        ({"batch": 5}, BatchError, "of type int, not a pair"),
+        ({"loss_fn": "cross_entropy"}, LossError, "loss_fn is of type str, and cannot be called"),
+        ({"loss_fn": None, "objective": 7}, LossError, "objective is of type int"),
+        (
+            {"loss_fn": lambda output, y: F.cross_entropy(output.argmax(1), y)},
+            LossError,
+            r"output of shape \(64, 4\) \(float32\) and targets of shape \(64,\) \(int64\).*"
+            r"Check that loss_fn\(model\(inputs\), targets\) runs by itself\.",
+        ),
+        ({"steps": 1.5}, OptimizerError, "no number of steps"),
+        ({"steps": True}, OptimizerError, "no number of steps"),
+        ({"batches": BATCH}, BatchError, r"Batch 1 of batches= is of type Tensor, not a pair"),
+        ({"batches": [BATCH, (X[:1], Y[:1])]}, BatchError, "Batch 2 of batches= holds one sample"),
+        (
+            {"batches": 2.0},
+            BatchError,
+            r"of type float; give .*batches=\[\(inputs, targets\), \.\.\.\]",
+        ),
+    ],
+)
+def test_what_cannot_be_diagnosed_is_told_by_its_own_name(given, kind, words):
+    given = {"model": network(), "batch": BATCH, "loss_fn": F.cross_entropy, **given}
+    with pytest.raises(kind, match=words):
+        diagnose(**given)
+
+
+def test_an_error_of_the_model_ends_in_one_full_stop():
+    class Loud(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise ValueError("Not today.")
+
+    with pytest.raises(ModelError, match=r"raised ValueError in `2` \(Loud\): Not today\. It was"):
+        diagnose(network(Loud()), BATCH, F.cross_entropy)
+
+
+def test_steps_that_nobody_can_take_are_told():
+    told = diagnose(network(), BATCH, F.cross_entropy, steps=5).notes
+    assert any("nor 5 steps tried" in note for note in told)
+    told = diagnose(network(), BATCH, F.cross_entropy).notes
+    assert any(note.endswith("could not be judged.") for note in told)
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "words"),
+    [
+        ({"notify": "print"}, SkipwayError, "notify is of type str, and cannot be called"),
+        ({"scaler": True}, OptimizerError, "scaler is of type bool. Give the torch.amp.GradScaler"),
+        ({"weights": -1}, OptimizerError, "weights=-1: .*outputs and weights 0 or more"),
+        ({"every": True}, OptimizerError, "every=True"),
+        ({"every": None}, OptimizerError, "every=None"),
+        ({"model": on_meta()}, ModelError, "`0.weight` is on the meta device"),
+    ],
+)
+def test_what_cannot_be_watched_is_told_before_the_first_step(given, kind, words):
+    model = given.pop("model", network())
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with pytest.raises(kind, match=words), watch(model, optimizer, **given):
+        pytest.fail("entered")
+
+
+def test_a_watch_is_entered_once():
+    model = network()
+    watched = watch(model, torch.optim.SGD(model.parameters(), 0.1))
+    with watched:
+        pass
+    with pytest.raises(SkipwayError, match=r"entered before\. Call skipway\.watch"), watched:
+        pytest.fail("entered")
