@@ -19,6 +19,7 @@ from causes import SETS, labels
 from causes._patient import CAUSE, Patient, rescaled, start
 from skipway import Diagnosis, SkipwayError, diagnose
 from skipway._diagnose._step import take_step
+from skipway._diagnose._together import Together
 from skipway._results import CAUSES
 
 PATIENTS = SETS[""]()
@@ -188,7 +189,7 @@ def test_the_scale_of_the_loss_changes_no_verdict(name):
 def test_decay_is_weighed_against_the_gradient_where_the_step_hides_it(make, share):
     layer = torch.nn.Linear(6, 3, bias=False)
     gradient = torch.randn(3, 6)
-    moves = take_step(layer, make(layer.parameters()), {"weight": gradient}).moves
+    moves = take_step(layer, Together([make(layer.parameters())]), {"weight": gradient}).moves
     decay, plain = share(layer.weight.detach().double(), gradient.double())
     assert moves["weight"].decay == pytest.approx(decay.norm().item(), rel=1e-4)
     assert moves["weight"].plain == pytest.approx(plain.norm().item(), rel=1e-4)

@@ -671,8 +671,12 @@ def test_errors_say_what_is_wrong():
         judge(model, {"lr": 0.1})
     with pytest.raises(OptimizerError, match=r"class Adam\. Build it: Adam\("):
         judge(model, torch.optim.Adam)
-    with pytest.raises(OptimizerError, match="2 optimizers are given"):
+    with pytest.raises(OptimizerError, match="held by two optimizers, SGD 1 and SGD 2"):
         judge(model, [sgd(model), sgd(model)])
+    with pytest.raises(OptimizerError, match="list of optimizers is empty"):
+        judge(model, [])
+    with pytest.raises(OptimizerError, match="none of them is of this model"):
+        judge(model, [sgd(model), sgd(copy.deepcopy(model))])
     with pytest.raises(LossError, match=r"class CrossEntropyLoss\. Build it"):
         judge(model, loss=nn.CrossEntropyLoss)
     data = TensorDataset(inputs, targets)

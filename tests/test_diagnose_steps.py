@@ -15,6 +15,7 @@ from causes import _data as data
 from skipway import Diagnosis, diagnose
 from skipway._diagnose._dependence import dependence
 from skipway._diagnose._step import take_step
+from skipway._diagnose._together import Together
 from skipway._errors import OptimizerError
 from skipway._trace._travelled import TRAVELLED, travelled
 
@@ -226,7 +227,7 @@ def test_a_step_on_a_copy_leaves_gradients_and_weights_as_they_are(name, begun, 
     kept = {n: g.clone() for n, g in gradients.items()}
     weights = {n: p.detach().clone() for n, p in layer.named_parameters()}
     real = copy.deepcopy((layer, optimizer))
-    taken = take_step(layer, optimizer, gradients)
+    taken = take_step(layer, Together([optimizer]), gradients)
     assert all(torch.equal(gradients[n], kept[n]) for n in kept)
     assert all(torch.equal(p, weights[n]) for n, p in layer.named_parameters())
     for n, parameter in real[0].named_parameters():

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from .._case import Loss, Objective, split
 from .._errors import BatchError, LossError, ModelError, OptimizerError
 from .._trace._calls import tensors
+from ._together import Together
 from ._words import plural
 
 
@@ -160,12 +161,6 @@ def _no_optimizer(given: object) -> str:
     if isinstance(given, type) and issubclass(given, Optimizer):
         name = given.__name__
         return f"The optimizer is the class {name}. Build it: {name}(model.parameters(), lr=...)."
-    if isinstance(given, (list, tuple)) and all(isinstance(each, Optimizer) for each in given):
-        return (
-            f"{plural(len(given), 'optimizer')} are given, and diagnose takes the step of one. "
-            "Give the one that holds the last layers; of what another holds it is then told that "
-            "the optimizer does not hold it."
-        )
     return f"The optimizer is a {type(given).__name__}, not a torch.optim.Optimizer."
 
 
@@ -184,3 +179,41 @@ def check_optimizer(optimizer: Optimizer | None, model: nn.Module) -> None:
             f"{plural(len(own), 'parameter')}). Build it from the parameters of the model that "
             "you diagnose, after the model was copied, moved or wrapped."
         )
+
+
+def together(optimizer: Any, model: nn.Module) -> Together | None:
+    """Return the optimizer, or the several, as one; `None` where there is none.
+
+    Raises:
+        OptimizerError: there is none in the list, one holds none of the model's parameters, or
+            two of them hold the same one.
+    """
+    if optimizer is None:
+        return None
+    each = list(optimizer) if isinstance(optimizer, (list, tuple)) else [optimizer]
+    if not each:
+        raise OptimizerError(
+            "The list of optimizers is empty. Give those that train the model, or leave it out."
+        )
+    for one in each:
+        check_optimizer(one, model)
+    found = Together(each)
+    _check_apart(found, model)
+    return found
+
+
+def _check_apart(optimizer: Together, model: nn.Module) -> None:
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    first: dict[int, str] = {}
+    for label, each in zip(optimizer.labels, optimizer.each, strict=True):
+        own = {id(p) for group in each.param_groups for p in group["params"]}
+        both = [key for key in own if key in first]
+        if both:
+            key = min(both, key=lambda key: list(names).index(key) if key in names else len(names))
+            raise OptimizerError(
+                f"{plural(len(both), 'parameter')} {'is' if len(both) == 1 else 'are'} held by two "
+                f"optimizers, {first[key]} and {label} (`{names.get(key, 'not of this model')}` "
+                "among them), and would be moved twice at every step. Give each parameter to one. "
+                "If the two take turns, or follow a loss each, diagnose with one at a time."
+            )
+        first.update(dict.fromkeys(own, label))

@@ -10,18 +10,25 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from .._trace._numbers_at import wide
+from ._together import Together
 
 Gradients = Mapping[str, Tensor | None]
 _READING = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
 
 
 def copy_optimizer(
-    optimizer: Optimizer, clones: Mapping[int, nn.Parameter], idle: Collection[int] = ()
-) -> Optimizer:
+    optimizer: Together, clones: Mapping[int, nn.Parameter], idle: Collection[int] = ()
+) -> Together:
     """Return a copy that holds `clones` (by the id of the original) and runs no step hooks.
 
     The state of `idle` parameters (by id), which are not stepped, is not copied with it.
     """
+    return Together([_copied(each, clones, idle) for each in optimizer.each])
+
+
+def _copied(
+    optimizer: Optimizer, clones: Mapping[int, nn.Parameter], idle: Collection[int]
+) -> Optimizer:
     memo: dict[int, object] = dict(clones)
     for parameter, state in optimizer.state.items():
         if id(parameter) in idle:
@@ -38,7 +45,7 @@ def copy_optimizer(
 
 def exact_step(
     before: Mapping[str, nn.Parameter],
-    optimizer: Optimizer,
+    optimizer: Together,
     gradients: Gradients,
     names: list[str],
     *,
@@ -54,17 +61,17 @@ def exact_step(
 
 def step_on_copy(
     before: Mapping[str, nn.Parameter],
-    optimizer: Optimizer,
+    optimizer: Together,
     gradients: Gradients,
     *,
     exact: bool = False,
     decay: bool = True,
-) -> tuple[dict[str, nn.Parameter], Optimizer]:
+) -> tuple[dict[str, nn.Parameter], Together]:
     """Step a copy of the optimizer on copies of the parameters, and return these and the optimizer.
 
     Args:
         before: the parameters by name, of the types that the step is taken in.
-        optimizer: that holds them.
+        optimizer: that holds them, or several.
         gradients: by name; parameters without an entry are left out of the step.
         exact: whether nothing is rounded: the step is taken in float64.
         decay: whether weight decay has its part.
@@ -93,9 +100,9 @@ def step_on_copy(
     return after, twin
 
 
-def _only_reads(optimizer: Optimizer) -> bool:
+def _only_reads(optimizer: Together) -> bool:
     """Tell whether an optimizer is known to leave gradients as they are; many reckon in them."""
-    if type(optimizer) not in _READING:
+    if any(type(each) not in _READING for each in optimizer.each):
         return False
     return not any(group.get("nesterov") or group.get("fused") for group in optimizer.param_groups)
 
@@ -106,7 +113,7 @@ def _exact_type(weight: Tensor) -> torch.dtype:
     return wide(weight) if weight.is_floating_point() else weight.dtype
 
 
-def _widen_state(optimizer: Optimizer) -> None:
+def _widen_state(optimizer: Together) -> None:
     for parameter, state in optimizer.state.items():
         for key, value in state.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape and value.dim():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from .._results import Diagnosis
 from .._trace import collector_waits, untouched
 from ..report._progress import counter
 from ._batches import parts_of
-from ._check import check_batch, check_model, check_optimizer, check_steps, check_task
+from ._check import check_batch, check_model, check_steps, check_task, together
 from ._facts import Facts
 from ._further import try_further
 from ._judgement import Judgement
@@ -30,7 +30,7 @@ def diagnose(
     loss_fn: Loss | None = None,
     *,
     objective: Objective | None = None,
-    optimizer: Optimizer | None = None,
+    optimizer: Optimizer | Sequence[Optimizer] | None = None,
     steps: int | None = None,
     batches: int | Iterable[Any] = 1,
     shattering: bool = False,
@@ -48,7 +48,9 @@ def diagnose(
         loss_fn: `loss_fn(model(inputs), targets)`, one number.
         objective: `objective(model, batch)`, one number, instead of `loss_fn`.
         optimizer: that holds the model's parameters. With it the size of the steps, rounding and
-            weight decay are judged too, on copies: it is not stepped itself.
+            weight decay are judged too, on copies: it is not stepped itself. Several, as a list,
+            where each steps parameters of its own after the same backward (Muon for matrices and
+            AdamW for the rest); one that follows another loss is diagnosed with that loss.
         steps: how many steps to try on a copy of the model, which tells a rate that is too large
             or labels that say nothing. By default 10 where one pass and one step leave a doubt
             (up to 100 where the optimizer remembers gradients for so long) and none where they do
@@ -70,8 +72,8 @@ def diagnose(
         ModelError: the model has no parameters or weight layers, or raises in forward.
         BatchError: the batch is no pair, holds one sample, or NaN.
         LossError: the loss is not one number or carries no gradient.
-        OptimizerError: the optimizer holds none of the model's parameters, or `steps` is no number
-            of steps.
+        OptimizerError: an optimizer holds none of the model's parameters, two hold the same one,
+            or `steps` is no number of steps.
 
     Example:
         >>> import torch
@@ -88,12 +90,12 @@ def diagnose(
     check_model(model)
     size = check_batch(batch, pair=objective is None)
     model = getattr(model, "_orig_mod", model)  # what torch.compile wrapped
-    check_optimizer(optimizer, model)
+    steppers = together(optimizer, model)
     tried = None if steps is None else int(steps)
     with untouched(model):
         # Within: a DataLoader draws from torch's generator when it begins.
         parts = parts_of(batch, batches, max(size, 1), pair=objective is None)
-        task = Task(model, batch, loss_fn, objective, optimizer, max(size, 1), tried, parts)
+        task = Task(model, batch, loss_fn, objective, steppers, max(size, 1), tried, parts)
         with collector_waits():
             facts = task.measure()
             if shattering:
@@ -104,7 +106,7 @@ def diagnose(
             with counter("passes on copies that are trained (steps=0 does without)") as task.tell:
                 facts = try_further(task, facts)  # for as long as it takes
             task.tell = nobody
-        task.after.clear()  # the diagnosis asks the task further questions, and would hold it
+        task.taken = None  # the diagnosis asks the task further questions, and would hold it
         facts = replace(facts, undecided=False)
         found = [with_numbers(each, facts) for each in last_look(facts)]
     return _diagnosis(facts, found, task, when)
@@ -129,8 +131,8 @@ def _diagnosis(facts: Facts, found: list[Judgement], task: Task, when: str) -> D
         chance=facts.chance,
         decades_lost=max(layer.decades_lost for layer in facts.layers),
         place=main.place if main.place in names else names[-1],
-        learning_rate=facts.learning_rate,
-        optimizer=facts.optimizer,
+        learning_rate=None if facts.rates is None else facts.rates.common,
+        optimizer=facts.optimizer if facts.rates is None else facts.rates.names,
         relative=facts.relative,
         notes=tuple(task.notes),
         batches=len(task.parts),

@@ -9,6 +9,7 @@ from .._results import LayerReading, SkipConnection
 from . import _thresholds as limit
 from ._answers import Squashed
 from ._plan import Plan
+from ._rates import Rates
 from ._starts import Start
 from ._stepped import Stepped, Tried
 
@@ -103,7 +104,8 @@ class Facts:
     """The layers that lose the most are calls of one module."""
     passable: bool = True
     """A way from an input to an output passes no layer that counts as dying."""
-    learning_rate: float | None = None
+    rates: Rates | None = None
+    """Learning rates; `None` without an optimizer."""
     optimizer: str | None = None
     memory: float = 1.0
     """Over how many steps the optimizer's mean of the gradients goes."""
@@ -147,6 +149,20 @@ class Facts:
     """What the branches beside skips do."""
     unchanged: tuple[tuple[str, int], ...] = ()
     """Layer and how many of its weights the step left exactly as they were."""
+
+    @property
+    def learning_rate(self) -> float | None:
+        """The learning rate, of several optimizers the one that stands for all."""
+        return None if self.rates is None else self.rates.reference
+
+    def own_rate(self, tried: Tried) -> float:
+        """The rate in whose place another one was tried, NaN without one."""
+        return math.nan if self.rates is None else self.rates.at(tried.part)
+
+    @property
+    def rate_words(self) -> str:
+        """The learning rates after "At" or "to"."""
+        return "a learning rate of 0" if self.rates is None else self.rates.phrase()
 
     @property
     def reached(self) -> tuple[LayerReading, ...]:

@@ -6,18 +6,19 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torch.optim import Optimizer
-
 from .._numbers import prose
 from . import _thresholds as limit
 from ._dependence import dependence
 from ._doubts import doubts_of
 from ._facts import Facts
 from ._floor import lowest_loss
+from ._groups import fair_rates
 from ._labels import carried_over, pairs_of
 from ._noise import noise_share
+from ._search import Search
 from ._stepped import Stepped, Tried, is_stuck, stands_still
-from ._trial import Evaluate, gentler_rate, loss_after, search_rate, trains, try_steps
+from ._together import Together
+from ._trial import Evaluate, loss_after, trains, try_steps
 from ._turns import turns_of
 from ._words import either
 
@@ -67,7 +68,8 @@ def try_further(task: Task, facts: Facts) -> Facts:
 def _falls(task: Task, facts: Facts, step: Stepped) -> bool:
     """Tell, for one forward pass, whether the loss falls as far as momentum will carry it."""
     try:
-        after = loss_after(task.model, task.evaluate, task.after, max(1.0, step.growing))
+        assert task.taken is not None
+        after = loss_after(task.model, task.evaluate, task.taken.after, task.taken.growing)
     except Exception:
         return False  # a model that cannot be copied; the doubt stays
     # A step to the bottom of a parabola brings half of what it promises to first order.
@@ -82,7 +84,7 @@ def _with_dependence(task: Task, facts: Facts) -> Facts:
     return facts if pairs is None else replace(facts, dependence=dependence(*pairs))
 
 
-def _try(task: Task, optimizer: Optimizer, step: Stepped, facts: Facts, steps: int) -> Tried:
+def _try(task: Task, optimizer: Together, step: Stepped, facts: Facts, steps: int) -> Tried:
     lasting = facts.memory > limit.LONG_MEMORY
     if lasting and task.steps is None:
         steps = max(steps, min(_MOST, round(facts.memory)))
@@ -101,17 +103,15 @@ def _try(task: Task, optimizer: Optimizer, step: Stepped, facts: Facts, steps: i
     tried = Tried(start=losses[0], end=end, steps=count, turns=len(turns))
     slow, stuck = step.steady < limit.SLOW, is_stuck(tried, facts.level)
     if stuck and held_back:
-        free, _ = try_steps(task.model, optimizer, turns, count, unfrozen=True)
+        fair = fair_rates(facts, task.model, optimizer)
+        free, _ = try_steps(task.model, optimizer, turns, count, unfrozen=fair)
         tried = replace(tried, unfrozen=free[-1])
     if step.steady <= 0 or not (slow or stuck or jumps):
         return tried
-    aim = limit.GOOD / step.steady
     apart = lasting and not tried.end < tried.start
-    best, end = search_rate(task.model, optimizer, turns, steps, aim, smaller=apart)
-    rate, rate_end = gentler_rate(task.model, optimizer, turns, steps, (best, end))
-    tried = replace(
-        tried, best_rate=best, best_end=end, best_steps=steps, rate=rate, rate_end=rate_end
-    )
+    search = Search(task.model, optimizer, turns, steps, facts, smaller=apart)
+    tried = search.alone(search.together(tried)) if jumps else search.together(tried)
+    end = tried.best_end
     tried = replace(tried, noise=_noise(task, optimizer) if jumps else 0.0)
     if not lasting and len(turns) > 1 and end < tried.end < math.inf:
         # Where other samples make it jump, rounding alone decides where forty steps end; and two
@@ -120,15 +120,15 @@ def _try(task: Task, optimizer: Optimizer, step: Stepped, facts: Facts, steps: i
         losses, _ = try_steps(task.model, optimizer, turns, _LONGER * count)
         end, count = _end(losses, steps), _LONGER * count
         tried = replace(tried, end=end, steps=count, turns=len(turns))
-    return _for_as_long(task, optimizer, tried, steps) if near else tried
+    return _for_as_long(task, optimizer, tried, steps, facts) if near else tried
 
 
-def _for_as_long(task: Task, optimizer: Optimizer, tried: Tried, steps: int) -> Tried:
+def _for_as_long(task: Task, optimizer: Together, tried: Tried, steps: int, facts: Facts) -> Tried:
     """Give the better rate as many steps as the optimizer's own: near a limit all are slow."""
-    own = float(optimizer.param_groups[0]["lr"])
     assert tried.best_rate is not None
+    factor = tried.best_rate / facts.own_rate(tried)
     losses, _ = try_steps(
-        task.model, optimizer, [task.evaluate], tried.steps, factor=tried.best_rate / own
+        task.model, optimizer, [task.evaluate], tried.steps, factor=factor, part=tried.part
     )
     end = _end(losses, steps)
     if end >= tried.best_end:
@@ -153,7 +153,7 @@ def _floor(task: Task) -> float | None:
         return None  # an objective that reads more of the model than its answers
 
 
-def _noise(task: Task, optimizer: Optimizer) -> float:
+def _noise(task: Task, optimizer: Together) -> float:
     """Return how far the loss goes up and down where no weight moves, as one that draws does."""
     losses, _ = try_steps(task.model, optimizer, [task.evaluate], STEPS, factor=0.0)
     return max(losses) - min(losses)
@@ -163,7 +163,7 @@ def _end(losses: list[float], last: int) -> float:
     return sum(losses[-last:]) / len(losses[-last:])
 
 
-def _with_labels(task: Task, optimizer: Optimizer, tried: Tried, facts: Facts, steps: int) -> Tried:
+def _with_labels(task: Task, optimizer: Together, tried: Tried, facts: Facts, steps: int) -> Tried:
     """Train on one part of the batch and look at another, where there is a reason to."""
     value = facts.dependence
     if value is None or not (value >= limit.INDEPENDENT or facts.branch_in_doubt):

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from .._case import split, take
 from .._trace._calls import tensors
 from . import _thresholds as limit
 from ._facts import Facts
+from ._search import search_rate
 from ._stepped import Tried
-from ._trial import search_rate, try_steps
+from ._together import Together
+from ._trial import try_steps
 
 if TYPE_CHECKING:
     from ._task import Task
@@ -35,7 +36,7 @@ def pairs_of(batch: Any, size: int) -> tuple[list[Tensor], list[Tensor]] | None:
 
 
 def carried_over(
-    task: Task, optimizer: Optimizer, facts: Facts, tried: Tried, steps: int
+    task: Task, optimizer: Together, facts: Facts, tried: Tried, steps: int
 ) -> tuple[float, float]:
     """Train a copy on one half of the batch and return what that does to both halves.
 
@@ -48,18 +49,19 @@ def carried_over(
     def loss(model: nn.Module) -> Tensor:
         return task.loss_on(model, first)
 
-    def learned(factor: float, count: int) -> tuple[float, float]:
+    def learned(factor: float, count: int, part: int | None = None) -> tuple[float, float]:
         inside, outside = try_steps(
             task.model,
             optimizer,
             [loss],
             count,
             factor=factor,
+            part=part,
             also=lambda model: task.loss_on(model, second),
         )
         return inside[-1], min(outside)
 
-    found = learned(_factor(tried, facts), _LONGER * steps)
+    found = learned(_factor(tried, facts), _LONGER * steps, tried.part)
     assert facts.chance is not None
     assert facts.step is not None
     dependent = (facts.dependence or 0.0) < limit.INDEPENDENT  # it is a branch that is in doubt
@@ -67,13 +69,15 @@ def carried_over(
         return found
     # What was not even learned by heart says nothing: at a rate that fits it is.
     aim, own = limit.GOOD / facts.step.steady, facts.learning_rate
-    rate, _ = search_rate(task.model, optimizer, [loss], steps, aim)
+    if not own:
+        return found
+    rate, _ = search_rate(task.model, optimizer, [loss], steps, aim, own=own)
     # What is best for ten steps is a little too large for a hundred.
-    return learned(rate / own / 3, 2 * _LONGER * steps) if own else found
+    return learned(rate / own / 3, 2 * _LONGER * steps)
 
 
 def _factor(tried: Tried, facts: Facts) -> float:
     """Return the factor to a rate that learns, where the optimizer's own is too small."""
-    own = facts.learning_rate
+    own = facts.own_rate(tried)
     slow = facts.step is not None and facts.step.steady < limit.SLOW
     return tried.best_rate / own if slow and tried.best_rate and own else 1.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch.optim import Optimizer
 
 from . import _thresholds as limit
+from ._together import Together
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Plan:
         return self.taken is None or self.whole / self.rate * self.taken <= limit.LONGEST_WARM_UP
 
 
-def plan_of(optimizer: Optimizer | None) -> Plan | None:
+def plan_of(optimizer: Together | None) -> Plan | None:
     """Return the plan, where the groups say that there is one, as PyTorch's schedulers do."""
     groups = [] if optimizer is None else optimizer.param_groups
     whole = max((float(group.get("initial_lr", 0.0)) for group in groups), default=0.0)
@@ -49,9 +49,9 @@ def plan_of(optimizer: Optimizer | None) -> Plan | None:
     return Plan(whole, rate, _taken(optimizer))
 
 
-def _taken(optimizer: Optimizer) -> int | None:
+def _taken(optimizer: Together) -> int | None:
     counts = [each["step"] for each in optimizer.state.values() if "step" in each]
     if counts:
         return int(max(float(torch.as_tensor(each)) for each in counts))
-    begun = optimizer.state or getattr(optimizer, "_opt_called", False)
+    begun = optimizer.state or any(getattr(each, "_opt_called", False) for each in optimizer.each)
     return None if begun else 0

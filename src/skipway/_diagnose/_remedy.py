@@ -116,6 +116,8 @@ def _rates(finding: Finding, facts: Facts) -> Finding:
     own, step = facts.learning_rate, facts.step
     if not own or step is None or not step.planned > 0:
         return finding
+    if facts.rates is not None and len(facts.rates.each) > 1:
+        return finding  # a range for each of several would promise more than one step tells
     low, high = (_rounded(own * progress / step.planned) for progress in _MOVES)
     best = finding.suggestion.get("learning_rate")
     if best is not None:

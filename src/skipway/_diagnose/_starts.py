@@ -23,6 +23,8 @@ _SPAN = 2
 _WORTH_IT = 1.0
 # Of a chain's whole loss, what may be lost at an end that is left without skips.
 _LEFT = 0.05
+# So many skips in a row at least: what one or two lose is left to the draw of the weights.
+_IN_A_ROW = 3
 
 
 @dataclass(frozen=True)
@@ -114,4 +116,6 @@ def _where_it_is_lost(
     lost = 0.0
     while drops[end - 1] < little and lost + drops[end - 1] <= _LEFT * whole:
         lost, end = lost + drops[end - 1], end - 1
+    start = start if start >= _IN_A_ROW else 0
+    end = end if len(skips) - end >= _IN_A_ROW else len(skips)
     return skips[start:end]

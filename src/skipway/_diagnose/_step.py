@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from .._trace._numbers_at import Numbers, as_real, count_of, moved, norm
 from .._trace._travelled import TRAVELLED, travelled
 from ._copied_step import Gradients, exact_step, step_on_copy
-from ._memory import growing
+from ._memory import growth
 from ._stepped import Stepped
+from ._together import Together
 
 _RESCALING = (
     torch.optim.Adam,
@@ -69,18 +70,22 @@ class Taken:
         moves: what it did, by name of the parameter.
         epsilon: the share of weights whose step Adam's epsilon sets; `None` for other optimizers.
         after: the parameters that the optimizer holds, after the step.
+        growing: by name, how many times larger its steps get by momentum.
+        part: by name, which of several optimizers steps it.
     """
 
     moves: dict[str, Move]
     epsilon: float | None
     after: dict[str, nn.Parameter]
+    growing: dict[str, float]
+    part: dict[str, int]
 
 
 # A step of which rounding swallows this share of the weights, or less, is the exact one.
 _TRACE = 0.005
 
 
-def take_step(model: nn.Module, optimizer: Optimizer, gradients: Gradients) -> Taken:
+def take_step(model: nn.Module, optimizer: Together, gradients: Gradients) -> Taken:
     """Step a copy of the optimizer and return what happened.
 
     The caller's weights, optimizer and its hooks are left alone.
@@ -110,10 +115,17 @@ def take_step(model: nn.Module, optimizer: Optimizer, gradients: Gradients) -> T
     moves = {name: _move(read, i, count_of(p)) for i, (name, p) in enumerate(before.items())}
     small, all_of = read.get("small", {}), read.get("of", {})
     epsilon = sum(small.values()) / sum(all_of.values()) if all_of else None
-    return Taken(moves, epsilon, real)
+    grown, part = growth(optimizer), optimizer.part
+    return Taken(
+        moves,
+        epsilon,
+        real,
+        growing={name: grown[id(p)] for name, p in before.items()},
+        part={name: part[id(p)] for name, p in before.items()},
+    )
 
 
-def summed(taken: Taken, scale: float, optimizer: Optimizer) -> Stepped:
+def summed(taken: Taken, scale: float) -> Stepped:
     """Sum over the whole network; `scale` is the loss that progress is a fraction of."""
     moves = taken.moves
     with_gradient = sum(move.with_gradient for move in moves.values())
@@ -126,8 +138,28 @@ def summed(taken: Taken, scale: float, optimizer: Optimizer) -> Stepped:
         lost=1 - moved / with_gradient if with_gradient else 0.0,
         decay=decay / plain if plain else (math.inf if decay else 0.0),
         epsilon=taken.epsilon,
-        growing=growing(optimizer),
+        growing=_growing(taken),
+        steady_each=_steady_each(taken, scale),
     )
+
+
+def _growing(taken: Taken) -> float:
+    """Return how many times larger the step as a whole gets, its parts weighed by what they do."""
+    known = set(taken.growing.values())
+    if len(known) < 2:
+        return next(iter(known), 1.0)
+    whole = sum(move.planned for move in taken.moves.values())
+    grown = sum(taken.growing[name] * move.planned for name, move in taken.moves.items())
+    mean = grown / whole if whole else math.nan
+    return min(max(mean, min(known)), max(known)) if math.isfinite(mean) else max(known)
+
+
+def _steady_each(taken: Taken, scale: float) -> tuple[float, ...]:
+    """Return what each optimizer plans once its momentum is up to its full size."""
+    found = [0.0] * (1 + max(taken.part.values(), default=0))
+    for name, move in taken.moves.items():
+        found[taken.part[name]] += taken.growing[name] * move.planned / scale
+    return tuple(found)
 
 
 def _is_rounded(sums: Tensor) -> bool:
@@ -160,17 +192,20 @@ def _compare(
         numbers.put("plain", index, moved(weight, bare, None)[0])
 
 
-def _added_decay(optimizer: Optimizer) -> dict[int, float]:
+def _added_decay(optimizer: Together) -> dict[int, float]:
     """Return, by id of the parameter, the decay that is added to a gradient before it is rescaled.
 
     Adam and its like bring every step to one size, so that the step itself does not show how much
     of its direction is decay's; what goes into it does.
     """
-    own = isinstance(optimizer, _RESCALING) and not isinstance(optimizer, torch.optim.AdamW)
+    own = [each for each in optimizer.each if isinstance(each, _RESCALING)]
     return {
         id(parameter): float(group["weight_decay"])
-        for group in optimizer.param_groups
-        if own and group.get("weight_decay") and not group.get("decoupled_weight_decay")
+        for each in own
+        for group in each.param_groups
+        if not isinstance(each, torch.optim.AdamW)
+        and group.get("weight_decay")
+        and not group.get("decoupled_weight_decay")
         for parameter in group["params"]
     }
 
@@ -212,15 +247,23 @@ def _move(read: Mapping[str, Mapping[int, float]], index: int, size: int) -> Mov
     )
 
 
-def _measure_epsilon(numbers: Numbers, optimizer: Optimizer) -> None:
+def _measure_epsilon(numbers: Numbers, optimizer: Together) -> None:
     index = 0
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             state = optimizer.state.get(parameter, {})
             if "exp_avg_sq" not in state or parameter.grad is None or "eps" not in group:
                 continue
-            beta = float(group["betas"][1])
-            mean = as_real(state["exp_avg_sq"]) / (1 - beta ** float(state["step"]))
-            numbers.put("small", index, (mean.sqrt() < group["eps"]).sum())
-            numbers.put("of", index, torch.full((), float(mean.numel()), device=mean.device))
+            root = _root_of_squares(state, parameter.grad, float(group["betas"][1]))
+            numbers.put("small", index, (root < group["eps"]).sum())
+            numbers.put("of", index, torch.full((), float(root.numel()), device=root.device))
             index += 1
+
+
+def _root_of_squares(state: Mapping[str, Any], gradient: Tensor, beta: float) -> Tensor:
+    """Return what Adam adds its epsilon to, for every number that it steps."""
+    squares = as_real(state["exp_avg_sq"])
+    if gradient.is_sparse:
+        # SparseAdam steps the rows of this gradient alone, and corrects the step, not the root.
+        return torch.sqrt(squares[tuple(gradient.coalesce().indices())])
+    return torch.sqrt(squares / (1 - beta ** float(state["step"])))

@@ -20,6 +20,7 @@ class Stepped:
         epsilon: share of the weights where Adam's epsilon, not the gradient, sets the step;
             `None` for optimizers without one.
         growing: how many times larger the steps get by momentum, which begins at zero.
+        steady_each: what each of several optimizers has of `steady`.
     """
 
     progress: float
@@ -28,6 +29,7 @@ class Stepped:
     decay: float
     epsilon: float | None = None
     growing: float = 1.0
+    steady_each: tuple[float, ...] = ()
 
     @property
     def steady(self) -> float:
@@ -46,7 +48,8 @@ class Tried:
         steps: how many.
         turns: on how many parts of the batch in turn; 1 is always the same batch.
         best_rate: the learning rate, of those tried beside the optimizer's own, with the lowest
-            end.
+            end; where all of several optimizers were changed alike, `Rates.reference`.
+        part: which one of several optimizers was changed alone, by its place.
         best_end: the loss it ends at.
         best_steps: after how many steps.
         rate: the learning rate to propose, that one or the next smaller.
@@ -67,6 +70,7 @@ class Tried:
     best_rate: float | None = None
     best_end: float = math.inf
     best_steps: int = 0
+    part: int | None = None
     rate: float | None = None
     rate_end: float = math.inf
     held_out: float | None = None

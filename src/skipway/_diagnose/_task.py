@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from .._case import Loss, Objective, loss_of
 from .._errors import LossError, ModelError, SkipwayError
@@ -28,9 +27,10 @@ from ._facts import Facts
 from ._measure import read_layers
 from ._memory import memory_of
 from ._plan import plan_of
+from ._rates import rates_of
 from ._sameness import one_of_two, same_targets
 from ._step import Taken, summed, take_step
-from ._stepped import Stepped
+from ._together import Together
 from ._what_if import CHANGED, Asker
 from ._words import listed, plural
 
@@ -47,7 +47,7 @@ class Task:
     batch: Any
     loss_fn: Loss | None
     objective: Objective | None
-    optimizer: Optimizer | None
+    optimizer: Together | None
     size: int
     steps: int | None
     parts: list[tuple[Any, int]]
@@ -58,7 +58,7 @@ class Task:
     keeps: bool = False
     passes: int = 0
     tell: Callable[[int], None] = nobody
-    after: dict[str, nn.Parameter] = field(default_factory=dict)
+    taken: Taken | None = None
     reads_kept: bool = False
     draws: bool = False
 
@@ -112,15 +112,15 @@ class Task:
             **self._answers(answered, chance),
             same_targets=same,
             rare=rare,
-            step=None if taken is None else self._summed(taken, facts),
-            learning_rate=groups.learning_rate(self.optimizer),
+            step=None if taken is None else summed(taken, abs(facts.loss) or 1.0),
+            rates=rates_of(self.optimizer),
             decay=groups.decay(self.optimizer),
             exchanged=groups.exchanged(facts, self.model, self.optimizer),
             slow=groups.slow(facts, self.model, self.optimizer),
             stopped=groups.stopped(self.optimizer),
             plan=plan_of(self.optimizer),
             memory=memory_of(self.optimizer),
-            optimizer=None if self.optimizer is None else type(self.optimizer).__name__,
+            optimizer=None if self.optimizer is None else self.optimizer.name,
         )
 
     def _answers(self, seen: list[tuple[Any, Any]], chance: float | None) -> dict[str, Any]:
@@ -249,16 +249,12 @@ class Task:
         except Exception as error:
             # An optimizer of any make may need a closure or refuse to be copied.
             self.notes.append(
-                f"{type(self.optimizer).__name__} could not take a step on a copy "
+                f"{self.optimizer.name} could not take a step on a copy "
                 f"({type(error).__name__}: {error}), so its steps were not judged."
             )
             return None
-        self.after = taken.after
+        self.taken = taken
         return taken
-
-    def _summed(self, taken: Taken, facts: Facts) -> Stepped:
-        assert self.optimizer is not None
-        return summed(taken, abs(facts.loss) or 1.0, self.optimizer)
 
     def _note(self, facts: Facts, seen: Probe) -> None:
         if self.objective is not None:
@@ -267,6 +263,8 @@ class Task:
                 "best constant answer is not known, and neither `solved` nor `no-signal` is "
                 "judged. With loss_fn= they are."
             )
+        if self.optimizer is not None:
+            self.notes.extend(groups.unreached(self.model, self.optimizer, seen.gradients))
         if facts.relative:
             self.notes.append(
                 "The loss is not positive, so it is no measure of what is left to learn: "

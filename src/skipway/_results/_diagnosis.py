@@ -62,7 +62,8 @@ class Finding(Result):
         treatment: which kind of remedy it is.
         layers: names of the layers concerned, the worst first.
         suggestion: numbers of the remedy where it has them: `learning_rate` and its range,
-            `learning_rate_low` to `learning_rate_high`; `gain` and `std` of a start; `scale` of
+            `learning_rate_low` to `learning_rate_high`, of several optimizers
+            `learning_rate/AdamW` and so on; `gain` and `std` of a start; `scale` of
             weights that are too large; `clip_norm`; `weight_decay`; `relative_step` and
             `resolution` of steps that are rounded away; how many `skips`.
         skips: ends of the skips that would answer it, as `rewire` places them; `what_if` takes
@@ -102,8 +103,9 @@ class Diagnosis(Drawn):
         chance: the loss of the best constant output.
         decades_lost: the most that any layer lost.
         place: the layer named in the summary, where the gradient is weakest.
-        learning_rate: of the optimizer; `None` without one.
-        optimizer: its class name; `None` without one.
+        learning_rate: of the optimizer; `None` without one, or where several have different ones.
+        optimizer: its class name; of several all of them, with their rates where these differ;
+            `None` without one.
         relative: true where `|L|` means nothing (negative or offset losses) and elasticities are
             relative to the largest one.
         notes: what could not be known here, and why.

@@ -12,7 +12,7 @@ from ..._results import Finding, LayerReading, Treatment
 from .. import _thresholds as limit
 from .._facts import Facts
 from .._judgement import Judgement
-from .._words import code, decades, plural, power, rate, span
+from .._words import code, decades, plural, power, span
 from ._meaning import missed
 
 
@@ -201,7 +201,7 @@ def _vanishing_summary(facts: Facts, layer: LayerReading) -> str:
     lost = not layer.moved and layer.with_gradient > 0 and layer.trainable
     if facts.learning_rate is not None and lost and still:
         return (
-            f"{text} At a learning rate of {rate(facts.learning_rate)} the step is so small that "
+            f"{text} At {facts.rate_words} the step is so small that "
             f"{facts.dtype} rounds it away: {count(still)} of {plural(layer.weights, 'weight')} "
             f"{'stays' if still == 1 else 'stay'} exactly what they were."
         )

@@ -261,5 +261,7 @@ def _why(facts: Facts) -> str:
     if facts.frozen:
         parts.append(f"{plural(len(facts.frozen), 'layer')} with requires_grad=False")
     if facts.unheld:
-        parts.append(f"{plural(len(facts.unheld), 'layer')} that the optimizer does not hold")
+        several = facts.rates is not None and len(facts.rates.each) > 1
+        holds = "no optimizer holds" if several else "the optimizer does not hold"
+        parts.append(f"{plural(len(facts.unheld), 'layer')} that {holds}")
     return f"There {'is' if parts[0].startswith('1 ') else 'are'} {' and '.join(parts)}."

@@ -10,7 +10,7 @@ from .. import _thresholds as limit
 from .._facts import Facts
 from .._judgement import Judgement
 from .._words import percent, rate
-from ._step import little_left, tried_on, tried_words
+from ._step import about, little_left, tried_on, tried_words
 
 
 def _no_rate(facts: Facts) -> Judgement:
@@ -81,22 +81,29 @@ def learning_rate_too_small(facts: Facts) -> Judgement | None:
             cause="lr-too-small",
             title="The steps are too small",
             place="The whole network.",
-            evidence=evidence + tried_words(facts.tried),
+            evidence=evidence + tried_words(facts),
             remedy=_remedy(facts, better, tiny),
             sure=tried_on(facts.tried)
             if better is not None
             else "Likely. Judged from one step; no larger one was tried.",
             treatment="learning-rate",
-            suggestion={} if better is None else {"learning_rate": better},
+            suggestion={}
+            if better is None or facts.rates is None or facts.tried is None
+            else facts.rates.suggestion(better, facts.tried.part),
         ),
         headline="The steps are too small to learn from.",
-        summary=f"At a learning rate of {rate(facts.learning_rate or 0.0)} one step takes "
+        summary=f"At {facts.rate_words} one step takes "
         f"{prose(max(step.steady, 0.0))} of the loss away. The gradient arrives everywhere; "
         "what is missing is the size of the step."
-        + (f" At {rate(better)} the loss falls." if better is not None else ""),
+        + (f" At {_words(facts, better)} the loss falls." if better is not None else ""),
         place=facts.weakest.name,
     )
     return _planned(found, facts)
+
+
+def _words(facts: Facts, better: float) -> str:
+    assert facts.rates is not None
+    return facts.rates.words(better, None if facts.tried is None else facts.tried.part)
 
 
 def _better_rate(facts: Facts) -> float | None:
@@ -112,7 +119,7 @@ def _better_rate(facts: Facts) -> float | None:
 def _remedy(facts: Facts, better: float | None, tiny: bool) -> str:
     text = "A larger learning rate."
     if better is not None:
-        text = f"A learning rate of about {rate(better)}."
+        text = f"{about(facts, better, None if facts.tried is None else facts.tried.part)}."
     if facts.far_off:
         text += f" The targets are {prose(facts.distance)} times as large as the answers: rather "
         text += "train on (target - mean) / standard deviation, and undo that on the answers."

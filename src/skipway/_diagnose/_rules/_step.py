@@ -10,7 +10,7 @@ from .. import _thresholds as limit
 from .._facts import Facts
 from .._judgement import Judgement
 from .._stepped import Stepped, Tried, is_stuck
-from .._words import code, percent, plural, rate, span
+from .._words import code, percent, plural, span
 from ._meaning import held_back, held_back_words
 
 
@@ -43,8 +43,8 @@ def precision(facts: Facts) -> Judgement | None:
             layers=names,
         ),
         headline="The updates are lost to rounding.",
-        summary=f"{percent(step.lost)} of the weights with a gradient do not move at all: at a "
-        f"learning rate of {rate(facts.learning_rate or 0.0)} their steps are too small for "
+        summary=f"{percent(step.lost)} of the weights with a gradient do not move at all: at "
+        f"{facts.rate_words} their steps are too small for "
         f"{facts.dtype}. In {code(worst.name)} {count(lost)} of "
         f"{plural(worst.with_gradient, 'weight')} {'stays' if lost == 1 else 'stay'} exactly "
         "what they were.",
@@ -96,14 +96,16 @@ def _lost(with_gradient: int, moved: int | None) -> bool:
 
 def part_too_slow(facts: Facts) -> Judgement | None:
     """Layers of a group whose rate is next to nothing beside that of others."""
-    if not facts.slow:
-        return None
+    too_large = facts.tried is not None and facts.tried.part is not None
+    if not facts.slow or (too_large and learning_rate_too_large(facts) is not None):
+        return None  # beside steps that are far too large all others look small
     held = held_back(facts)
     names, many = facts.slow, len(facts.slow) > 1
     where = span(names, len(facts.layers))
     remedy = "Give these layers about the rate of the others."
-    evidence = f"The rate of {plural(len(names), 'layer')} is below {percent(limit.SLOW_GROUP)} of "
-    evidence += f"the largest.{held_back_words(facts)}"
+    if facts.rates is not None and len(facts.rates.each) > 1:
+        remedy = "A larger learning rate for the optimizer that holds these layers."
+    evidence = f"{_what_is_slow(facts)}{held_back_words(facts)}"
     return Judgement(
         Finding(
             cause="lr-too-small",
@@ -127,15 +129,26 @@ def part_too_slow(facts: Facts) -> Judgement | None:
     )
 
 
-def tried_words(tried: Tried | None) -> str:
-    if tried is None or tried.rate is None or math.isinf(tried.rate_end):
+def _what_is_slow(facts: Facts) -> str:
+    which = plural(len(facts.slow), "layer")
+    if facts.rates is None or len(facts.rates.each) < 2:
+        return f"The rate of {which} is below a thousandth of the largest."
+    return (
+        f"At {facts.rate_words}, {which} {'moves' if len(facts.slow) == 1 else 'move'} less "
+        "than a thousandth as far as the others, for the size of the weights."
+    )
+
+
+def tried_words(facts: Facts) -> str:
+    tried, rates = facts.tried, facts.rates
+    if tried is None or rates is None or tried.rate is None or math.isinf(tried.rate_end):
         return ""
     own = "NaN or infinity" if math.isinf(tried.end) else prose(tried.end)
     if own == prose(tried.start):
         own = f"{own}, where it was"
     return (
         f" On a copy, {plural(tried.steps, 'step')} take the loss from {prose(tried.start)} to "
-        f"{own}; {count(tried.best_steps)} at a learning rate of {rate(tried.rate)} take it "
+        f"{own}; {count(tried.best_steps)} at {rates.phrase(tried.rate, tried.part)} take it "
         f"to {prose(tried.rate_end)}."
     )
 
@@ -149,36 +162,50 @@ def tried_on(tried: Tried | None) -> str:
 def learning_rate_too_large(facts: Facts) -> Judgement | None:
     """Steps that overshoot: the loss goes up, not down."""
     tried = facts.tried
-    if tried is None or facts.step is None:
+    rates = facts.rates
+    if tried is None or facts.step is None or rates is None:
         return None
     if tried.best_rate is None or tried.rate is None or facts.step.steady < limit.SLOW:
         return None
     if not _overshoots(tried, facts.level):
         return None
-    if tried.best_rate >= (facts.learning_rate or 0.0):
+    if tried.best_rate >= facts.own_rate(tried):
         return None
+    whose = _whose(facts, tried.part)
     end = "is NaN or infinite" if math.isinf(tried.end) else f"is {prose(tried.end)}"
     return Judgement(
         Finding(
             cause="lr-too-large",
-            title="The steps are too large",
+            title=f"The steps{whose} are too large",
             place="The whole network.",
             evidence=f"To first order one step would take {prose(facts.step.planned)} times the "
-            f"loss away; more than all of it cannot be.{tried_words(tried)}"
+            f"loss away; more than all of it cannot be.{tried_words(facts)}"
             if facts.step.planned > 1
-            else f"The loss does not fall while the network trains.{tried_words(tried)}",
-            remedy=f"A learning rate of about {rate(tried.rate)}{_or_less_memory(facts)}.",
+            else f"The loss does not fall while the network trains.{tried_words(facts)}",
+            remedy=f"{about(facts, tried.rate, tried.part)}{_or_less_memory(facts)}.",
             sure=tried_on(tried),
             treatment="learning-rate",
-            suggestion={"learning_rate": tried.rate},
+            suggestion=rates.suggestion(tried.rate, tried.part),
         ),
-        headline="The steps are too large.",
-        summary=f"At a learning rate of {rate(facts.learning_rate or 0.0)} the loss {end} after "
+        headline=f"The steps{whose} are too large.",
+        summary=f"At {facts.rate_words} the loss {end} after "
         f"{plural(tried.steps, 'step')} on one batch; it began at {prose(tried.start)}. Each step "
         "jumps across the valley that it should go down. "
-        f"At {rate(tried.rate)} the loss falls.",
+        f"At {rates.words(tried.rate, tried.part)} the loss falls.",
         place=facts.layers[-1].name,
     )
+
+
+def _whose(facts: Facts, part: int | None) -> str:
+    return "" if facts.rates is None or part is None else f" of {facts.rates.each[part][0]}"
+
+
+def about(facts: Facts, value: float, part: int | None) -> str:
+    """Say which rate would do."""
+    assert facts.rates is not None
+    many = len(facts.rates.each) > 1 and part is None
+    start = "Learning rates" if many else "A learning rate"
+    return f"{start} of about {facts.rates.words(value, part)}"
 
 
 def _or_less_memory(facts: Facts) -> str:

@@ -1,0 +1,78 @@
+"""`Together`: the optimizers of one training, stepped as one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+# Optimizers of matrices only, and of sparse gradients only.
+_CHOOSY = ("Muon", "SparseAdam")
+
+
+class Together:
+    """One optimizer or several, of which each steps its own parameters after the same backward.
+
+    What is asked of the groups and of the state of one optimizer can be asked of them together: a
+    group is a group, whichever optimizer it belongs to.
+
+    Attributes:
+        each: the optimizers, in the order in which they step.
+    """
+
+    def __init__(self, each: Sequence[Optimizer]) -> None:
+        self.each = tuple(each)
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """The groups of all of them; the very ones, so that what is set here is set there."""
+        return [group for each in self.each for group in each.param_groups]
+
+    @property
+    def state(self) -> dict[Tensor, Any]:
+        """What they keep for each parameter."""
+        return {tensor: kept for each in self.each for tensor, kept in each.state.items()}
+
+    @property
+    def name(self) -> str:
+        """The classes' names."""
+        return ", ".join(dict.fromkeys(type(each).__name__ for each in self.each))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """A name for each; two of one class are told apart by their place."""
+        names = [type(each).__name__ for each in self.each]
+        often = Counter(names)
+        return tuple(
+            name if often[name] == 1 else f"{name} {names[: at + 1].count(name)}"
+            for at, name in enumerate(names)
+        )
+
+    @property
+    def part(self) -> dict[int, int]:
+        """Which of them steps a parameter, by its id."""
+        return {
+            id(p): at
+            for at, each in enumerate(self.each)
+            for group in each.param_groups
+            for p in group["params"]
+        }
+
+    @property
+    def general(self) -> Optimizer:
+        """One that takes parameters of every kind, where there is one."""
+        return next(
+            (each for each in self.each if type(each).__name__ not in _CHOOSY), self.each[0]
+        )
+
+    def groups(self, part: int | None) -> list[dict[str, Any]]:
+        """Return the groups of one of them, by its place, or of all."""
+        return self.param_groups if part is None else self.each[part].param_groups
+
+    def step(self) -> None:
+        """Step them in turn."""
+        for each in self.each:
+            each.step()
