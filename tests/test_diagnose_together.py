@@ -355,6 +355,10 @@ def test_one_that_holds_nothing_of_the_model_is_an_error():
     twice = [sparse, dense, SGD(model.hidden.parameters(), lr=0.1)]
     with pytest.raises(OptimizerError, match=r"two optimizers, Adam and SGD \(`hidden.weight`"):
         diagnose(model, sentences(), F.cross_entropy, optimizer=twice)
+    with pytest.raises(OptimizerError, match="leave it out of the list if it trains another"):
+        diagnose(model, sentences(), F.cross_entropy, optimizer=strange)
+    with pytest.raises(OptimizerError, match="is a NoneType"):
+        diagnose(model, sentences(), F.cross_entropy, optimizer=[sparse, None])
     with pytest.raises(OptimizerError, match="class SGD"):
         diagnose(model, sentences(), F.cross_entropy, optimizer=[sparse, SGD])
 

@@ -164,7 +164,7 @@ def _no_optimizer(given: object) -> str:
     return f"The optimizer is a {type(given).__name__}, not a torch.optim.Optimizer."
 
 
-def check_optimizer(optimizer: Optimizer | None, model: nn.Module) -> None:
+def check_optimizer(optimizer: Optimizer | None, model: nn.Module, *, beside: bool = False) -> None:
     """Raise OptimizerError where the optimizer holds none of the model's parameters."""
     if optimizer is None:
         return
@@ -177,7 +177,8 @@ def check_optimizer(optimizer: Optimizer | None, model: nn.Module) -> None:
             f"The optimizer ({type(optimizer).__name__}) holds {plural(len(held), 'parameter')} "
             f"and none of them is of this model ({type(model).__name__}, "
             f"{plural(len(own), 'parameter')}). Build it from the parameters of the model that "
-            "you diagnose, after the model was copied, moved or wrapped."
+            "you diagnose, after the model was copied, moved or wrapped"
+            + (", or leave it out of the list if it trains another model." if beside else ".")
         )
 
 
@@ -196,7 +197,9 @@ def together(optimizer: Any, model: nn.Module) -> Together | None:
             "The list of optimizers is empty. Give those that train the model, or leave it out."
         )
     for one in each:
-        check_optimizer(one, model)
+        if not isinstance(one, Optimizer):
+            raise OptimizerError(_no_optimizer(one))
+        check_optimizer(one, model, beside=len(each) > 1)
     found = Together(each)
     _check_apart(found, model)
     return found
