@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class Clipped(torch.optim.SGD):
@@ -71,7 +71,8 @@ class Planned(torch.optim.Adam):
     Args:
         parameters: to learn.
         rate: what the plan takes shares of.
-        plan: `warm-up` rises to it in `length` steps, `cosine` falls to nothing.
+        plan: `warm-up` rises to it in `length` steps, `cosine` falls to nothing, `tenth` is
+            divided by ten at each step.
         length: of the plan, in steps.
     """
 
@@ -87,6 +88,8 @@ class Planned(torch.optim.Adam):
         part = min(1.0, taken / self.length)
         if self.plan == "warm-up":
             return min(1.0, (taken + 1) / self.length)
+        if self.plan == "tenth":
+            return float(0.1**taken)
         return (1 + math.cos(math.pi * part)) / 2
 
     def step(self, closure: Any = None) -> Any:
@@ -126,3 +129,62 @@ class Tuned:
         if math.isfinite(self.clip):
             return ClippedAdam(held, self.clip, betas=self.betas, **common)
         return kinds[self.kind](held, betas=self.betas, **common)
+
+
+class Hoarding(torch.optim.SGD):
+    """SGD whose gradients nobody sets to zero, so that each step takes all of them again."""
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Do nothing, as in a loop that lacks the call."""
+
+
+@dataclass(frozen=True)
+class Hoarder:
+    """Builds `Hoarding`."""
+
+    rate: float = 0.1
+
+    def __call__(self, parameters: Any) -> torch.optim.Optimizer:
+        """Return it."""
+        return Hoarding(list(parameters), self.rate)
+
+
+class Orthogonal(torch.optim.Optimizer):
+    """The momentum of each matrix with all its singular values at one (Jordan et al. 2024).
+
+    What is no matrix takes the sign of its momentum.
+    """
+
+    def __init__(self, parameters: Any, rate: float, momentum: float = 0.9) -> None:
+        super().__init__(parameters, {"lr": rate, "momentum": momentum, "by_sign": True})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        """Step."""
+        for group in self.param_groups:
+            for each in group["params"]:
+                if each.grad is None:
+                    continue
+                kept = self.state[each].setdefault("kept", torch.zeros_like(each))
+                kept.mul_(group["momentum"]).add_(each.grad)
+                each.sub_(group["lr"] * (_polar(kept) if each.dim() == 2 else kept.sign()))
+        return None
+
+
+def _polar(matrix: Tensor) -> Tensor:
+    # Newton and Schulz's iteration for the orthogonal factor; it needs a norm below the root of 3.
+    x = matrix / matrix.norm().clamp_min(torch.finfo(matrix.dtype).tiny)
+    for _ in range(12):
+        x = 1.5 * x - 0.5 * x @ x.T @ x
+    return x
+
+
+@dataclass(frozen=True)
+class Orthogonaliser:
+    """Builds `Orthogonal`."""
+
+    rate: float = 0.02
+
+    def __call__(self, parameters: Any) -> torch.optim.Optimizer:
+        """Return it."""
+        return Orthogonal(list(parameters), self.rate)

@@ -26,6 +26,10 @@ CAUSE = {
     "larger start": "vanishing",
     "critical start": "vanishing",
     "gates": "vanishing",
+    "larger inputs": "collapsed-signal",
+    "inputs told apart": "collapsed-signal",
+    "norm over more": "collapsed-signal",
+    "random triplets": "collapsed-signal",
     "smaller start": "exploding",
     "scaled branches": "exploding",
     "inputs scaled": "exploding",
@@ -50,6 +54,7 @@ CAUSE = {
     "even smaller rate": "lr-too-large",
     "warm-up": "lr-too-large",
     "usual betas": "lr-too-large",
+    "gradients zeroed": "lr-too-large",
     "usual momentum": "lr-too-large",
     "larger batch": "lr-too-large",
     "decay off": "weight-decay",
@@ -61,6 +66,7 @@ CAUSE = {
     "true labels": "no-signal",
     "mixed batches": "no-signal",
     "same shapes": "no-signal",
+    "samples kept apart": "no-signal",
 }
 SOLVED = 0.05
 """Below this part of the loss of a constant answer there is nothing to establish: it is solved."""
