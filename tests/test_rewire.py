@@ -184,6 +184,7 @@ def test_no_draw_of_the_weights_leaves_out_an_end_of_a_chain() -> None:
         diagnosis = skipway.diagnose(model, batch, case.loss)
         rewiring = rewire(model, x, diagnosis=diagnosis)
         assert "for i in range(0, 50, 2):" in rewiring.source(), seed
+        assert tuple(_ends(rewiring.plan)) == diagnosis.findings[0].skips
         assert len(rewiring.plan.skips) == 25
 
 

@@ -17,7 +17,7 @@ from ..._errors import RewireError
 from ..._results import Diagnosis, Plan, PlannedSkip
 from ..._trace import Graph
 from .._stacked_rnn import inner_skips, is_inner, outer_name
-from ._decay import losing_part, said
+from ._decay import said, where_it_is_lost
 from ._densify import densified
 from ._hourglass import levels, long_pairs
 from ._places import Place
@@ -46,7 +46,7 @@ def make_plan(graph: Graph, how: How, diagnosis: Diagnosis | None) -> Plan:
     merge: Merge = "add" if how == "add" else "cat"
     found = [skips for run in runs for skips in _along(graph, run, merge)]
     found += inner_skips(graph, merge)
-    kept = [_fitting(graph, skips) for skips in losing_part(found, diagnosis)]
+    kept = [_fitting(graph, skips) for skips in where_it_is_lost(found, diagnosis)]
     if not any(kept):
         raise RewireError(no_place(graph, [[point.unit for point in run] for run in runs]))
     reason = said([skip for run in kept for skip in run], found, diagnosis)
