@@ -698,14 +698,6 @@ def test_nan_in_the_data_is_counted_and_placed():
         judge(mlp(2), batch=(inputs, targets))
 
 
-def test_an_optimizer_that_needs_a_closure_is_noted():
-    torch.manual_seed(0)
-    model = mlp(2)
-    found = judge(model, torch.optim.LBFGS(model.parameters()))
-    assert found.cause == "healthy"
-    assert any("LBFGS could not take a step" in note for note in found.notes)
-
-
 # --- words -----------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from .._trace._numbers_at import wide
+from ._closure import Asked
 from ._together import Together
 
 Gradients = Mapping[str, Tensor | None]
@@ -23,7 +24,7 @@ def copy_optimizer(
 
     The state of `idle` parameters (by id), which are not stepped, is not copied with it.
     """
-    return Together([_copied(each, clones, idle) for each in optimizer.each])
+    return Together([_copied(each, clones, idle) for each in optimizer.each], optimizer.asking)
 
 
 def _copied(
@@ -38,9 +39,17 @@ def _copied(
     for name, value in vars(optimizer).items():
         # What a class of the caller's keeps beside these, its own step may need. A scheduler puts
         # a step that counts the original's in the place of the class's.
-        if name not in vars(twin) and not name.startswith("_") and name != "step":
+        own = not name.startswith("_") or _is_plain(value)
+        if name not in vars(twin) and own and name != "step":
             setattr(twin, name, copy.deepcopy(value, memo))
     return twin
+
+
+def _is_plain(value: object) -> bool:
+    """Tell whether it is made of tensors and numbers, as LBFGS's private list of parameters is."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (Tensor, int, float, str))
 
 
 def exact_step(
@@ -55,7 +64,7 @@ def exact_step(
     if not names:
         return {}
     wanted = {name: gradients.get(name) for name in names}
-    after, _ = step_on_copy(before, optimizer, wanted, exact=True, decay=decay)
+    after, _, _ = step_on_copy(before, optimizer, wanted, exact=True, decay=decay)
     return {name: after[name] for name in names}
 
 
@@ -66,8 +75,9 @@ def step_on_copy(
     *,
     exact: bool = False,
     decay: bool = True,
-) -> tuple[dict[str, nn.Parameter], Together]:
-    """Step a copy of the optimizer on copies of the parameters, and return these and the optimizer.
+    asked: Asked | None = None,
+) -> tuple[dict[str, nn.Parameter], Together, int]:
+    """Step a copy of the optimizer on copies of the parameters.
 
     Args:
         before: the parameters by name, of the types that the step is taken in.
@@ -75,6 +85,10 @@ def step_on_copy(
         gradients: by name; parameters without an entry are left out of the step.
         exact: whether nothing is rounded: the step is taken in float64.
         decay: whether weight decay has its part.
+        asked: what the closure is made from, for an optimizer that asks for one.
+
+    Returns:
+        The parameters, the optimizer, and how often it called the closure.
     """
     after: dict[str, nn.Parameter] = {}
     copies = exact or not _only_reads(optimizer)
@@ -96,8 +110,9 @@ def step_on_copy(
     if not decay:
         for group in twin.param_groups:
             group["weight_decay"] = 0
-    twin.step()
-    return after, twin
+    closure = None if asked is None else asked.closure(after, wide=exact)
+    twin.step(closure)
+    return after, twin, 0 if closure is None else closure.calls
 
 
 def _only_reads(optimizer: Together) -> bool:

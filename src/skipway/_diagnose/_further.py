@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .._numbers import prose
 from . import _thresholds as limit
+from ._closure import Evaluate
 from ._dependence import dependence
 from ._doubts import doubts_of
 from ._facts import Facts
@@ -18,7 +19,7 @@ from ._noise import noise_share
 from ._search import Search
 from ._stepped import Stepped, Tried, is_stuck, stands_still
 from ._together import Together
-from ._trial import Evaluate, loss_after, trains, try_steps
+from ._trial import loss_after, trains, try_steps
 from ._turns import turns_of
 from ._words import either
 
@@ -36,10 +37,12 @@ def try_further(task: Task, facts: Facts) -> Facts:
     if optimizer is None or step is None:
         return facts
     facts = replace(_with_dependence(task, facts), noise=_own_noise(task))
-    if task.steps is None and step.planned <= limit.FAST and step.steady > limit.DOUBTFUL:
+    # A step that asks for the loss as often as a trial has steps is a trial by itself.
+    told = step.planned <= limit.FAST or step.calls >= STEPS
+    if task.steps is None and told and step.steady > limit.DOUBTFUL:
         facts = replace(facts, falls=_falls(task, facts, step))
     doubts = doubts_of(facts)
-    steps = (STEPS if doubts else 0) if task.steps is None else task.steps
+    steps = (_enough(step) if doubts else 0) if task.steps is None else task.steps
     if steps < 1:
         if doubts:
             task.notes.append(
@@ -63,6 +66,11 @@ def try_further(task: Task, facts: Facts) -> Facts:
             "The model is in eval mode. The further steps were tried on a copy in training mode."
         )
     return replace(facts, tried=tried)
+
+
+def _enough(step: Stepped) -> int:
+    """Return how many steps to try: fewer of those that ask for the loss many times each."""
+    return max(2, round(STEPS / max(1, step.calls)))
 
 
 def _falls(task: Task, facts: Facts, step: Stepped) -> bool:
@@ -97,7 +105,8 @@ def _try(task: Task, optimizer: Together, step: Stepped, facts: Facts, steps: in
     if jumps or held_back or near or lasting:
         # Many a good training jumps at first; only one that stays up there jumps too far.
         count *= 4
-        turns = turns_of(task, facts) if jumps else turns
+        # What LBFGS knows of the curvature is that of one batch; it is not meant for others.
+        turns = turns_of(task, facts) if jumps and not step.calls else turns
         losses, _ = try_steps(task.model, optimizer, turns, count)
     end = _end(losses, steps if count > steps else 1)
     tried = Tried(start=losses[0], end=end, steps=count, turns=len(turns))

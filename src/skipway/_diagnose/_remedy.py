@@ -118,6 +118,8 @@ def _rates(finding: Finding, facts: Facts) -> Finding:
         return finding
     if facts.rates is not None and len(facts.rates.each) > 1:
         return finding  # a range for each of several would promise more than one step tells
+    if step.calls > 1:
+        return finding  # and such a step does not grow with the rate
     low, high = (_rounded(own * progress / step.planned) for progress in _MOVES)
     best = finding.suggestion.get("learning_rate")
     if best is not None:

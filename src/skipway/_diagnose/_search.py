@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from . import _thresholds as limit
+from ._closure import Evaluate
 from ._facts import Facts
 from ._stepped import Tried
 from ._together import Together
-from ._trial import Evaluate, try_steps
+from ._trial import try_steps
 
 _TOO = 0.1  # of what the best rate takes of the loss, to be one that learns too
 _AROUND = (0.1, 10**-0.5, 1.0, 10**0.5)  # factors tried around the rate that is aimed at
+_DOWN = (0.1, 1e-2, 1e-3, 1e-4)  # factors that are aimed at in turn where one step tells none
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,15 @@ class Search:
         """Return what was tried, with the best rate of all optimizers changed alike."""
         step = self.facts.step
         assert step is not None
-        return self._found(replace(tried, part=None), limit.GOOD / step.steady)
+        tried = replace(tried, part=None)
+        if step.calls <= 1 or 0 < step.steady < 1:
+            return self._found(tried, limit.GOOD / step.steady)
+        # A step that follows the loss for a while does not grow with the rate.
+        for aim in _DOWN:
+            found = self._found(tried, aim)
+            if found.best_end <= tried.start - (1 - limit.BETTER) * abs(tried.start):
+                break
+        return found
 
     def alone(self, tried: Tried) -> Tried:
         """Return the rate of one of several optimizers alone, where no other has to be changed.

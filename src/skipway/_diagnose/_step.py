@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from .._trace._numbers_at import Numbers, as_real, count_of, moved, norm
 from .._trace._travelled import TRAVELLED, travelled
+from .._trace._untouched import random_state
+from ._closure import Asked
 from ._copied_step import Gradients, exact_step, step_on_copy
 from ._memory import growth
 from ._stepped import Stepped
@@ -72,6 +74,7 @@ class Taken:
         after: the parameters that the optimizer holds, after the step.
         growing: by name, how many times larger its steps get by momentum.
         part: by name, which of several optimizers steps it.
+        calls: how often the step asked for the loss anew.
     """
 
     moves: dict[str, Move]
@@ -79,25 +82,41 @@ class Taken:
     after: dict[str, nn.Parameter]
     growing: dict[str, float]
     part: dict[str, int]
+    calls: int = 0
 
 
 # A step of which rounding swallows this share of the weights, or less, is the exact one.
 _TRACE = 0.005
 
 
-def take_step(model: nn.Module, optimizer: Together, gradients: Gradients) -> Taken:
+def take_step(
+    model: nn.Module, optimizer: Together, gradients: Gradients, asked: Asked | None = None
+) -> Taken:
     """Step a copy of the optimizer and return what happened.
 
     The caller's weights, optimizer and its hooks are left alone.
+
+    Args:
+        model: whose parameters are stepped.
+        optimizer: that steps them.
+        gradients: by name.
+        asked: what a closure is made from, for an optimizer that asks for one.
     """
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
     before = {name: p for name, p in model.named_parameters() if id(p) in held}
-    real, used = step_on_copy(before, optimizer, gradients)
+    asked = asked if optimizer.asking else None
+    back = random_state()
+    real, used, calls = step_on_copy(before, optimizer, gradients, asked=asked)
     decays = any(group.get("weight_decay", 0) for group in optimizer.param_groups)
     sums = {n: travelled(p, real[n], _dense(gradients.get(n))) for n, p in before.items()}
     rounded = [name for name, each in sums.items() if decays or _is_rounded(each)]
-    exact = exact_step(before, optimizer, gradients, rounded)
-    bare = exact_step(before, optimizer, gradients, rounded, decay=False) if decays else exact
+    if asked is None:
+        exact = bare = exact_step(before, optimizer, gradients, rounded)
+        if decays:
+            bare = exact_step(before, optimizer, gradients, rounded, decay=False)
+    else:
+        given = before, optimizer, gradients, asked
+        exact, bare = _with_closure(*given, real, back, decays) if rounded else ({}, {})
     added = _added_decay(optimizer)
     numbers = Numbers()
     for index, (name, weight) in enumerate(before.items()):
@@ -122,7 +141,34 @@ def take_step(model: nn.Module, optimizer: Together, gradients: Gradients) -> Ta
         real,
         growing={name: grown[id(p)] for name, p in before.items()},
         part={name: part[id(p)] for name, p in before.items()},
+        calls=calls,
     )
+
+
+def _with_closure(
+    before: Mapping[str, nn.Parameter],
+    optimizer: Together,
+    gradients: Gradients,
+    asked: Asked,
+    real: Mapping[str, nn.Parameter],
+    back: Callable[[], None],
+    decays: bool,
+) -> tuple[Mapping[str, nn.Parameter], Mapping[str, nn.Parameter]]:
+    """Return the step that nothing rounds, with decay and without, where the closure has part.
+
+    The whole model runs in float64 for it. One that cannot has the real step in its place.
+    """
+
+    def again(exact: bool, decay: bool) -> Mapping[str, nn.Parameter]:
+        back()  # what the closure draws, it draws again
+        options = {"exact": exact, "decay": decay}
+        return step_on_copy(before, optimizer, gradients, asked=asked, **options)[0]
+
+    try:
+        exact = again(True, True)
+        return exact, again(True, False) if decays else exact
+    except Exception:
+        return real, again(False, False) if decays else real
 
 
 def summed(taken: Taken, scale: float) -> Stepped:
@@ -140,6 +186,7 @@ def summed(taken: Taken, scale: float) -> Stepped:
         epsilon=taken.epsilon,
         growing=_growing(taken),
         steady_each=_steady_each(taken, scale),
+        calls=taken.calls,
     )
 
 

@@ -21,6 +21,8 @@ class Stepped:
             `None` for optimizers without one.
         growing: how many times larger the steps get by momentum, which begins at zero.
         steady_each: what each of several optimizers has of `steady`.
+        calls: how often it asked for the loss anew, by a closure. Such a step does not grow in
+            proportion to the rate.
     """
 
     progress: float
@@ -30,10 +32,18 @@ class Stepped:
     epsilon: float | None = None
     growing: float = 1.0
     steady_each: tuple[float, ...] = ()
+    calls: int = 0
 
     @property
     def steady(self) -> float:
-        """What it plans once momentum, which begins at zero, is up to its full size."""
+        """What it plans once momentum, which begins at zero, is up to its full size.
+
+        A step that follows the loss may end on the other side of where the gradient pointed, or
+        nowhere; then it is not small.
+        """
+        if self.calls > 1:
+            finite = math.isfinite(self.progress) and math.isfinite(self.planned)
+            return abs(self.planned) if finite else math.inf
         return self.growing * self.planned
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from .._case import Loss, Objective, loss_of
 from .._errors import LossError, ModelError, SkipwayError
@@ -23,6 +24,7 @@ from . import _groups as groups
 from . import _thresholds as limit
 from ._answers import distance, shifted, squashed, unpaired
 from ._chance import best_constant_loss
+from ._closure import Asked, widened
 from ._facts import Facts
 from ._measure import read_layers
 from ._memory import memory_of
@@ -67,6 +69,11 @@ class Task:
         if len(self.parts) == 1:
             return self.loss_on(model, self.parts[0][0])
         return torch.stack([self.loss_on(model, part) for part, _ in self.parts]).mean()
+
+    def _evaluate_wide(self, model: nn.Module) -> Tensor:
+        """Return the loss of a model in float64, on the batches in it."""
+        losses = [self.loss_on(model, widened(part)) for part, _ in self.parts]
+        return torch.stack(losses).mean()
 
     def loss_on(self, model: nn.Module, batch: Any) -> Tensor:
         """Return the loss of a batch, what goes wrong in the loss itself explained."""
@@ -245,16 +252,42 @@ class Task:
             )
             return None
         try:
-            taken = take_step(self.model, self.optimizer, seen.gradients)
+            self.taken = take_step(self.model, self.optimizer, seen.gradients)
         except Exception as error:
             # An optimizer of any make may need a closure or refuse to be copied.
-            self.notes.append(
-                f"{self.optimizer.name} could not take a step on a copy "
-                f"({type(error).__name__}: {error}), so its steps were not judged."
-            )
+            self.taken = self._step_with_closure(seen)
+            if self.taken is None:
+                self.notes.append(
+                    f"{self.optimizer.name} could not take a step on a copy "
+                    f"({type(error).__name__}: {error}), so its steps were not judged."
+                )
+        return self.taken
+
+    def _step_with_closure(self, seen: Probe) -> Taken | None:
+        """Step again, those with a closure that take no step without one."""
+        assert self.optimizer is not None
+        each = self.optimizer.each
+        asking = [at for at in range(len(each)) if not self._steps_alone(each[at], seen)]
+        self.optimizer = Together(each, asking)
+        self.again()  # the first call of the closure is to see what was measured
+        try:
+            asked = Asked(self.model, self.evaluate, self._evaluate_wide)
+            taken = take_step(self.model, self.optimizer, seen.gradients, asked)
+        except Exception:
             return None
-        self.taken = taken
+        self.notes.append(
+            f"The steps of {self.optimizer.name} were taken with a closure, loss and gradient anew "
+            "at each of its calls. Progress is still of first order: along the way that the whole "
+            "step goes, with the gradient at its beginning."
+        )
         return taken
+
+    def _steps_alone(self, optimizer: Optimizer, seen: Probe) -> bool:
+        try:
+            take_step(self.model, Together([optimizer]), seen.gradients)
+        except Exception:
+            return False
+        return True
 
     def _note(self, facts: Facts, seen: Probe) -> None:
         if self.objective is not None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from torch import Tensor
 from torch.optim import Optimizer
+
+from ._closure import Closure
 
 # Optimizers of matrices only, and of sparse gradients only.
 _CHOOSY = ("Muon", "SparseAdam")
@@ -21,10 +23,12 @@ class Together:
 
     Attributes:
         each: the optimizers, in the order in which they step.
+        asking: places of those whose step has to be given a closure.
     """
 
-    def __init__(self, each: Sequence[Optimizer]) -> None:
+    def __init__(self, each: Sequence[Optimizer], asking: Collection[int] = ()) -> None:
         self.each = tuple(each)
+        self.asking = frozenset(asking)
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
@@ -72,7 +76,10 @@ class Together:
         """Return the groups of one of them, by its place, or of all."""
         return self.param_groups if part is None else self.each[part].param_groups
 
-    def step(self) -> None:
-        """Step them in turn."""
-        for each in self.each:
-            each.step()
+    def step(self, closure: Closure | None) -> None:
+        """Step them in turn, with the closure where one asks for it."""
+        for at, each in enumerate(self.each):
+            if at in self.asking:
+                each.step(closure)  # type: ignore[arg-type]  # a loss is a tensor to torch, too
+            else:
+                each.step()

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from ._closure import Closure, Evaluate
 from ._copied_step import copy_optimizer
 from ._together import Together
-
-Evaluate = Callable[[nn.Module], Tensor]
 
 
 def trains(model: nn.Module) -> bool:
@@ -70,7 +69,7 @@ def try_steps(
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
-        twin.step()
+        twin.step(Closure(clone, turns[step % len(turns)]))
     return losses, others
 
 

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from ._batches import parts_of
+from ._closure import Evaluate
 from ._facts import Facts
-from ._trial import Evaluate
 
 if TYPE_CHECKING:
     from ._task import Task

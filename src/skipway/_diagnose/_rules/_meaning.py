@@ -12,6 +12,9 @@ from .._facts import Facts
 from .._judgement import Judgement
 from .._words import code, listed, percent, plural, span
 
+# Of the loss, as much as no step in float64 that gets anywhere takes to first order.
+_FAR = 1e3
+
 
 def non_finite(facts: Facts) -> Judgement | None:
     """NaN or infinity in weights, in the forward or in the backward pass."""
@@ -43,7 +46,7 @@ def non_finite(facts: Facts) -> Judgement | None:
 def _broken_by_the_step(facts: Facts) -> tuple[str, ...]:
     """Return the layers that one step breaks and that the same step in float64 would not."""
     step = facts.step
-    if step is None or math.isfinite(step.progress) or not math.isfinite(step.planned):
+    if step is None or math.isfinite(step.progress) or not abs(step.planned) <= _FAR:
         return ()
     return tuple(layer.name for layer in facts.layers if not math.isfinite(layer.progress or 0.0))
 

@@ -229,7 +229,8 @@ def _overshoots(tried: Tried, level: float) -> bool:
 def weight_decay(facts: Facts) -> Judgement | None:
     """Decay that pulls harder than the gradient."""
     step = facts.step
-    if step is None or step.decay < limit.DECAY or little_left(facts):
+    # NaN, of a step that is no number, is neither.
+    if step is None or not step.decay >= limit.DECAY or little_left(facts):
         return None
     times = "only the decay moves" if math.isinf(step.decay) else f"{prose(step.decay)} times"
     return Judgement(
