@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import warnings
@@ -170,3 +171,63 @@ def test_a_watch_is_entered_once():
         pass
     with pytest.raises(SkipwayError, match=r"entered before\. Call skipway\.watch"), watched:
         pytest.fail("entered")
+
+
+def test_an_ordinary_training_that_begins_slowly_is_not_called_too_slow():
+    torch.manual_seed(0)
+    inputs = torch.randn(128, 16)
+    targets = inputs[:, :4].argmax(1)
+    middle = [each for _ in range(3) for each in (nn.Linear(32, 32), nn.ReLU())]
+    model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), *middle, nn.Linear(32, 4))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    found = diagnose(model, (inputs, targets), F.cross_entropy, optimizer=optimizer)
+    losses = []
+    for _ in range(501):
+        optimizer.zero_grad()
+        losses.append(F.cross_entropy(model(inputs), targets))
+        losses[-1].backward()
+        optimizer.step()
+    # It learns all there is, though its first ten steps look as if it did not.
+    assert losses[500] < 0.1 < 0.99 * losses[0] < losses[10]
+    assert found.cause == "healthy"
+    assert [each.cause for each in found.findings] == ["healthy"]
+    assert "stays where it is" not in found.headline
+
+
+def test_losses_that_differ_are_written_so_that_one_sees_it():
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), 3e-4)
+    found = diagnose(model, BATCH, F.cross_entropy, optimizer=optimizer)
+    assert found.cause == "lr-too-small"
+    told = re.search(r"take the loss from (\S+) to (\S+); 10", found.findings[0].evidence)
+    assert told is not None
+    begun = F.cross_entropy(model(X), Y).item()
+    for _ in range(10):
+        optimizer.zero_grad()
+        F.cross_entropy(model(X), Y).backward()
+        optimizer.step()
+    ended = F.cross_entropy(model(X), Y).item()
+    assert f"{begun:.2g}" == f"{ended:.2g}"  # two digits would not do
+    assert [float(each) for each in told.groups()] == [
+        pytest.approx(begun, rel=6e-4), pytest.approx(ended, rel=6e-4)
+    ]  # fmt: skip
+    assert told[1] != told[2]
+
+
+def test_weights_without_a_gradient_are_none_that_epsilon_sets_the_step_of():
+    """Adapters start at zero: half of their weights get a gradient with the second step alone."""
+
+    class Adapted(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.down = nn.Parameter(torch.randn(4, 8) / 8)
+            self.up = nn.Parameter(torch.zeros(4, 4))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x @ self.down.T @ self.up.T
+
+    model = Adapted()
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-9)
+    found = diagnose(model, BATCH, F.cross_entropy, optimizer=optimizer)
+    assert found.cause == "lr-too-small"
+    assert not any("epsilon" in each.evidence + each.remedy for each in found.findings)

@@ -7,8 +7,20 @@ import math
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def prose(value: float) -> str:
-    """Write `value` with two significant digits, as a sentence would.
+def apart(*values: float) -> list[str]:
+    """Write numbers of one sentence with two digits, or with up to four to tell them apart.
+
+    Example:
+        >>> apart(1.386, 1.38), apart(2.3, 1.9), apart(2.3, 2.3000001)
+        (['1.386', '1.380'], ['2.3', '1.9'], ['2.3', '2.3'])
+    """
+    written = {digits: [prose(value, digits) for value in values] for digits in (2, 3, 4)}
+    most = len(set(written[4]))
+    return next(each for each in written.values() if len(set(each)) == most)
+
+
+def prose(value: float, digits: int = 2) -> str:
+    """Write `value` with two significant digits, or as many as given, as a sentence would.
 
     Example:
         >>> prose(8.13e-20), prose(0.0123), prose(1234.5), prose(0.0)
@@ -18,9 +30,9 @@ def prose(value: float) -> str:
         return dense(value)
     if value == 0:
         return "0"
-    mantissa, exponent = _rounded(value)
+    mantissa, exponent = _rounded(value, digits)
     if -4 <= exponent <= 5:
-        return _plain(float(f"{value:.1e}"), exponent)
+        return _plain(float(f"{value:.{digits - 1}e}"), exponent, digits)
     power = f"10{str(exponent).translate(_SUPERSCRIPT)}"
     return f"{mantissa} × {power}".replace("-", "−")
 
@@ -54,11 +66,11 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
-def _rounded(value: float) -> tuple[str, int]:
-    mantissa, exponent = f"{value:.1e}".split("e")
+def _rounded(value: float, digits: int = 2) -> tuple[str, int]:
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     return mantissa, int(exponent)
 
 
-def _plain(value: float, exponent: int) -> str:
-    decimals = max(0, 1 - exponent)
+def _plain(value: float, exponent: int, digits: int = 2) -> str:
+    decimals = max(0, digits - 1 - exponent)
     return f"{value:,.{decimals}f}".replace("-", "−")

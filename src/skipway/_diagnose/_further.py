@@ -108,9 +108,15 @@ def _try(task: Task, optimizer: Together, step: Stepped, facts: Facts, steps: in
         # What LBFGS knows of the curvature is that of one batch; it is not meant for others.
         turns = turns_of(task, facts) if jumps and not step.calls else turns
         losses, _ = try_steps(task.model, optimizer, turns, count)
+    patient = task.steps is None and limit.SURELY_TOO_SLOW <= step.steady < limit.SLOW
+    if patient and not jumps:
+        enough = facts.level - (1 - limit.STUCK) * abs(facts.level)
+        losses, _ = try_steps(task.model, optimizer, turns, limit.PATIENCE, until=enough)
+        count = len(losses) - 1
     end = _end(losses, steps if count > steps else 1)
     tried = Tried(start=losses[0], end=end, steps=count, turns=len(turns))
-    slow, stuck = step.steady < limit.SLOW, is_stuck(tried, facts.level)
+    stuck = is_stuck(tried, facts.level)
+    slow = step.steady < limit.SLOW and not (patient and not stuck)
     if stuck and held_back:
         fair = fair_rates(facts, task.model, optimizer)
         free, _ = try_steps(task.model, optimizer, turns, count, unfrozen=fair)

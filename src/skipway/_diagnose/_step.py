@@ -70,7 +70,8 @@ class Taken:
 
     Attributes:
         moves: what it did, by name of the parameter.
-        epsilon: the share of weights whose step Adam's epsilon sets; `None` for other optimizers.
+        epsilon: the share of the weights that had a gradient whose step Adam's epsilon sets;
+            `None` for other optimizers.
         after: the parameters that the optimizer holds, after the step.
         growing: by name, how many times larger its steps get by momentum.
         part: by name, which of several optimizers steps it.
@@ -133,7 +134,7 @@ def take_step(
     read = numbers.resolve()
     moves = {name: _move(read, i, count_of(p)) for i, (name, p) in enumerate(before.items())}
     small, all_of = read.get("small", {}), read.get("of", {})
-    epsilon = sum(small.values()) / sum(all_of.values()) if all_of else None
+    epsilon = sum(small.values()) / max(sum(all_of.values()), 1) if all_of else None
     grown, part = growth(optimizer), optimizer.part
     return Taken(
         moves,
@@ -301,9 +302,11 @@ def _measure_epsilon(numbers: Numbers, optimizer: Together) -> None:
             state = optimizer.state.get(parameter, {})
             if "exp_avg_sq" not in state or parameter.grad is None or "eps" not in group:
                 continue
-            root = _root_of_squares(state, parameter.grad, float(group["betas"][1]))
-            numbers.put("small", index, (root < group["eps"]).sum())
-            numbers.put("of", index, torch.full((), float(root.numel()), device=root.device))
+            beta = float(group["betas"][1])
+            root = _root_of_squares(state, parameter.grad, beta)
+            had = _had_a_gradient(state, parameter.grad)
+            numbers.put("small", index, (had & (root < group["eps"])).sum())
+            numbers.put("of", index, had.sum())
             index += 1
 
 
@@ -314,3 +317,14 @@ def _root_of_squares(state: Mapping[str, Any], gradient: Tensor, beta: float) ->
         # SparseAdam steps the rows of this gradient alone, and corrects the step, not the root.
         return torch.sqrt(squares[tuple(gradient.coalesce().indices())])
     return torch.sqrt(squares / (1 - beta ** float(state["step"])))
+
+
+def _had_a_gradient(state: Mapping[str, Any], gradient: Tensor) -> Tensor:
+    """Tell of every number that Adam steps whether there is a step for its epsilon to set.
+
+    A root that is zero does not tell: the square of a gradient of 1e-23 is zero too.
+    """
+    mean = as_real(state.get("exp_avg", state["exp_avg_sq"]))
+    if gradient.is_sparse:
+        mean = mean[tuple(gradient.coalesce().indices())]
+    return mean != 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 from ._closure import Closure, Evaluate
 from ._copied_step import copy_optimizer
 from ._together import Together
+
+_LAST = 10  # of whose losses the mean is taken, for one that jumps
 
 
 def trains(model: nn.Module) -> bool:
@@ -29,6 +32,7 @@ def try_steps(
     part: int | None = None,
     also: Evaluate | None = None,
     unfrozen: Sequence[float] | None = None,
+    until: float = -math.inf,
 ) -> tuple[list[float], list[float]]:
     """Train a copy and return the loss before every step and after the last one.
 
@@ -44,6 +48,7 @@ def try_steps(
         also: another loss to follow, without a gradient.
         unfrozen: every parameter learns at the rate that is given here for each optimizer, also
             those that are frozen or that the optimizer does not hold.
+        until: a loss at which it ends early, once the last ten steps lie there in the mean.
 
     Returns:
         The losses that were followed, and those of `also`. Both end early, with `inf`, where the
@@ -64,7 +69,7 @@ def try_steps(
             with torch.no_grad():
                 others.append(_finite(also(clone)))
         losses.append(_finite(loss))
-        if step == steps or math.isinf(losses[-1]):
+        if step == steps or math.isinf(losses[-1]) or fmean(losses[-_LAST:]) <= until:
             break
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
         for parameter, gradient in zip(parameters, gradients, strict=True):

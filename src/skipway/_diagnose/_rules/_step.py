@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..._numbers import count, prose
+from ..._numbers import apart, count, prose
 from ..._results import Finding
 from .. import _thresholds as limit
 from .._facts import Facts
@@ -143,13 +143,15 @@ def tried_words(facts: Facts) -> str:
     tried, rates = facts.tried, facts.rates
     if tried is None or rates is None or tried.rate is None or math.isinf(tried.rate_end):
         return ""
-    own = "NaN or infinity" if math.isinf(tried.end) else prose(tried.end)
-    if own == prose(tried.start):
+    start, own, other = apart(tried.start, tried.end, tried.rate_end)
+    if math.isinf(tried.end):
+        own = "NaN or infinity"
+    elif own == start:
         own = f"{own}, where it was"
     return (
-        f" On a copy, {plural(tried.steps, 'step')} take the loss from {prose(tried.start)} to "
+        f" On a copy, {plural(tried.steps, 'step')} take the loss from {start} to "
         f"{own}; {count(tried.best_steps)} at {rates.phrase(tried.rate, tried.part)} take it "
-        f"to {prose(tried.rate_end)}."
+        f"to {other}."
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ..._numbers import count, prose
+from ..._numbers import apart, count, prose
 from ..._results import Diagnosis, Finding, LayerReading
 from .. import _thresholds as limit
 from .._words import listed, plural
@@ -142,7 +142,7 @@ _ORDINALS = ("second", "third", *(f"{place}th" for place in range(4, 100)))
 
 
 def _way(first: float, last: float) -> str:
-    begun, now = prose(first), prose(last)
+    begun, now = apart(first, last)
     return f"went from {begun} to {now}" if begun != now else f"stayed at {now}"
 
 
