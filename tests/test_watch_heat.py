@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
@@ -120,3 +121,12 @@ def test_names_of_layers_cannot_break_out() -> None:
 def test_a_diagnosis_of_one_batch_has_no_such_section() -> None:
     assert heat(diagnosis().to_dict()) is None
     assert "The layers over the steps" not in words_of(report.page(diagnosis().to_dict()))
+
+
+@pytest.mark.parametrize("row", [[0.1, 0.1, math.nan, math.nan], [0.1, 0.1, math.nan, 0.1]])
+def test_a_column_with_nan_is_nan_wherever_it_stands_in_it(row: list[float | None]) -> None:
+    made = heat(watched([row, [0.1] * 4, [0.1] * 4]).to_dict(), columns=2)
+    assert made is not None
+    assert made.values[0][0] == 0.1
+    assert math.isnan(made.values[0][1] or 0.0)
+    assert BANDS[made.cells[0][1] or 0][4] == "nothing moves"

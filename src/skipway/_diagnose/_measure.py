@@ -185,7 +185,9 @@ def _reading(
     return LayerReading(
         name=unit.name,
         type=unit.type,
-        state=_state(lost, trainable, move),
+        state="broken"
+        if not all(map(math.isfinite, (weight.norm, weight.gradient, raw.gradient, raw.output)))
+        else _state(lost, trainable, move),
         elasticity=elasticity[unit.name],
         branch_elasticity=raw.gradient * raw.output / scale,
         weight_elasticity=weight.gradient * weight.norm / scale,

@@ -7,7 +7,7 @@ from typing import Literal
 
 from ._result import Result
 
-State = Literal["arrives", "fading", "dying", "still"]
+State = Literal["arrives", "fading", "dying", "still", "broken"]
 Kind = Literal["identity", "projection", "concatenation", "parallel", "merge"]
 
 
@@ -51,12 +51,13 @@ class LayerReading(Result):
         type: for readers, `"Linear 64 → 10"`.
         state: `arrives` (less than one decade of elasticity lost on the way back from the loss),
             `fading` (1 to 2), `dying` (more than 2), `still` (every update of a weight that has
-            a gradient is lost).
+            a gradient is lost), `broken` (NaN or infinity in its weights, gradient or output).
         elasticity: `||dL/dh|| * ||h|| / |L|` over everything alive at this depth: by what
             fraction the loss would change if the signal here changed by 100 %.
         branch_elasticity: the same of this layer's own output alone.
         weight_elasticity: `||dL/dW|| * ||W|| / |L|`.
-        decades_lost: `log10` of the largest elasticity between here and the loss over this one.
+        decades_lost: `log10` of the largest elasticity between here and the loss over this one; 0
+            where that is not a number.
         gradient: `||dL/dW||`.
         output_gradient: `||dL/dh||` of the layer's own output.
         weight: `||W||`.

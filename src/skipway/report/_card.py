@@ -25,7 +25,7 @@ _FIELDS: tuple[tuple[str, Callable[[Reading], str]], ...] = (
     ("Elasticity <i>E</i>", lambda layer: short(layer["elasticity"])),
     ("<i>E</i> of this branch alone", lambda layer: short(layer["branch_elasticity"])),
     ("<i>E</i> of the weights", lambda layer: short(layer["weight_elasticity"])),
-    ("Decades lost", lambda layer: decades(layer["decades_lost"])),
+    ("Decades lost", lambda layer: lost_of(layer)),
     ("Gradient ‖∂L/∂W‖", lambda layer: short(layer["gradient"])),
     ("Gradient ‖∂L/∂h‖", lambda layer: short(layer["output_gradient"])),
     ("Weights ‖W‖", lambda layer: short(layer["weight"])),
@@ -86,6 +86,7 @@ _WHY = {
     "fading": "1 to 2 decades are lost between the loss and this layer",
     "dying": "more than 2 decades are lost between the loss and this layer",
     "still": "every update of a weight that has a gradient rounds away",
+    "broken": "NaN or infinity takes part in it",
 }
 
 
@@ -133,6 +134,11 @@ def _counts(layer: Reading) -> str:
     if moved is None:
         return f"{quantity(layer['with_gradient'])} have a gradient"
     return f"{quantity(moved)} of {quantity(layer['with_gradient'])}"
+
+
+def lost_of(layer: Reading) -> str:
+    """Write the decades that a layer loses: not a number's are none."""
+    return "NaN" if layer["state"] == "broken" else decades(layer["decades_lost"])
 
 
 def _moved(layer: Reading) -> str:

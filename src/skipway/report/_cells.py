@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from . import _lanes, _stages
 from ._axis import LogAxis
+from ._names import clipped_apart
 from ._rows import Reading, Rows
 from ._values import NONE, SEVERITY, STATES, clipped, decades, log10, short
 
@@ -84,14 +85,15 @@ def entries(
     inner = {at for fold in found.folds for at in range(fold.first, fold.end)}
     span = _span(found, scale)
     made: list[Row | FoldRow] = []
-    for at, name in enumerate(found.names):
+    for at, (name, short_name) in enumerate(
+        zip(found.names, clipped_apart(found.names), strict=True)
+    ):
         if at in starts:
             made.append(_fold(found, starts[at], scale, drawn, defs))
         cells = [
             _cell(side[at], defs.put(lane.rows[at]), scale, span.get((number, at)))
             for number, (side, lane) in enumerate(zip(found.readings, drawn, strict=True))
         ]
-        short_name = clipped(name)
         title = name if short_name != name else ""
         made.append(Row(at, short_name, title, found.flags.get(at, []), at in inner, cells))
     return made

@@ -117,10 +117,12 @@ def _row(
 
 
 def _worst(values: Sequence[Any], groups: Sequence[range]) -> list[float | None]:
-    return [
-        min((number for at in group if (number := real(values[at])) is not None), default=None)
-        for group in groups
-    ]
+    found: list[float | None] = []
+    for group in groups:
+        known = [number for at in group if (number := real(values[at])) is not None]
+        # What is not a number is no smaller than any other, and worse.
+        found.append(next(filter(math.isnan, known), min(known, default=None)))
+    return found
 
 
 def summary(made: Heat, most: int = 60) -> list[tuple[str, str, str, str, str]]:

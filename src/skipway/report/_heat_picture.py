@@ -10,7 +10,8 @@ from markupsafe import Markup, escape
 
 from ._axis import log_axis
 from ._heat import BANDS, Heat, Mark
-from ._values import clipped, short
+from ._names import clipped_apart
+from ._values import short
 
 WIDTH = 880
 _LOSS, _HEAD = 64, 26  # px: the loss curve, and the numbers of the findings above the map
@@ -33,7 +34,7 @@ def frame(made: Heat) -> Frame:
     """Place the map beside the names of its rows and below the loss."""
     rows = len(made.names)
     tall = max(min(18.0, 640 / rows), min(3.0, 900 / rows))
-    longest = max(len(clipped(name, 26)) for name in made.names) if tall >= 6 else 0
+    longest = max(map(len, clipped_apart(made.names, 26))) if tall >= 6 else 0
     left = max(40.0, 8 + 6.7 * longest)
     wide = (WIDTH - left - 60) / made.columns
     top = (_LOSS if any(each is not None for each in made.loss) else 0) + _HEAD
@@ -53,9 +54,9 @@ def numbers(made: Heat) -> dict[str, object]:
 
 
 def _two(value: float | None) -> float | str | None:
-    if value is None or math.isnan(value):
+    if value is None:
         return None
-    return float(f"{value:.2g}") if math.isfinite(value) else "∞"
+    return float(f"{value:.2g}") if math.isfinite(value) else short(value)
 
 
 def picture(made: Heat, paint: Paint, *, links: bool) -> Markup:
@@ -112,9 +113,9 @@ def _names(made: Heat, left: float, top: float, tall: float) -> Markup:
     return Markup("").join(
         Markup(
             f'<text x="0" y="{top + (at + 0.5) * tall + 4:.1f}" fill="currentColor">'
-            f"{escape(clipped(name, 26))}</text>"
+            f"{escape(name)}</text>"
         )
-        for at, name in enumerate(made.names)
+        for at, name in enumerate(clipped_apart(made.names, 26))
         if at % every == 0
     )
 

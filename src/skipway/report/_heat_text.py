@@ -9,8 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ._heat import BANDS, Heat
+from ._names import clipped_apart
 from ._terminal_parts import STYLES, prose
-from ._values import clipped, quantity
+from ._values import quantity
 
 MOST = 30
 
@@ -20,9 +21,9 @@ def heat_map(made: Heat) -> RenderableType:
     every = math.ceil(len(made.names) / MOST)
     marked = {row for mark in made.marks for row in mark.rows[:1]}
     shown = [at for at in range(len(made.names)) if at % every == 0 or at in marked]
-    grid = Table.grid(padding=(0, 1))
+    grid, called = Table.grid(padding=(0, 1)), clipped_apart(made.names)
     for at in shown:
-        grid.add_row(Text(clipped(made.names[at])), _strip(made, at))
+        grid.add_row(Text(called[at]), _strip(made, at))
     first, last = made.ticks[0][0], made.ticks[-1][0]
     grid.add_row("", Text(f"step {first} to {last} and on", STYLES["quiet"]))
     lines = [prose(f"step {quantity(mark.step)}: {mark.words}") for mark in made.marks]

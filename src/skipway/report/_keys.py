@@ -39,8 +39,13 @@ def diagnosis_keys(diagnosis: Data, after: Data | None) -> list[Key]:
         "",
         "decades of gradient lost on the way back from the loss",
     )
-    # Nothing lost before and nothing after is no news.
-    news = after is None or any(not float(side["decades_lost"]) < 1 for side in (diagnosis, after))
+    # What is not a number has lost no decades; nothing lost before and nothing after is no news.
+    broken = any(layer["state"] == "broken" for layer in diagnosis["layers"])
+    news = (
+        not broken
+        if after is None
+        else any(not float(side["decades_lost"]) < 1 for side in (diagnosis, after))
+    )
     return [*([lost] if news else []), *([_weights_key(before, now)] if before else [])]
 
 

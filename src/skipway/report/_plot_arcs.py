@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from . import _verdict
 from ._arcs import Arc, Bus
-from ._values import Data, clipped
+from ._names import clipped_apart
+from ._values import Data
 from ._ways import ways
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ def draw(data: Data, ax: Axes) -> Axes:
 def label_rows(ax: Axes, names: Sequence[str]) -> None:
     """Write the names at the rows, the first on top; of very many, every so many."""
     every = math.ceil(len(names) / MOST_LABELS) or 1
-    ax.set_yticks(range(0, len(names), every), [plain(clipped(name)) for name in names[::every]])
+    ax.set_yticks(
+        range(0, len(names), every), [plain(name) for name in clipped_apart(names)[::every]]
+    )
     ax.set_ylim(max(len(names) - 0.4, 0.6), -0.6)
     ax.tick_params(axis="y", length=0, labelsize=8, labelfontfamily="monospace")
 

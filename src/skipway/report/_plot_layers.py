@@ -62,7 +62,7 @@ def _marks(
     for state, (role, _) in STATES.items():
         points = [(x, at) for at, x in places if (readings[at] or {})["state"] == state]
         if points:
-            seen.add(role)
+            seen.add(state)
             ax.plot([x for x, _ in points], [at for _, at in points], ls="", ms=5,
                     color=COLOURS[role], gid=state, clip_on=False, **MARKERS[role])  # fmt: skip
     return seen
@@ -74,8 +74,8 @@ def _key(ax: Axes, seen: set[str]) -> None:
     handles, _ = ax.get_legend_handles_labels()
     states = [
         Line2D([], [], ls="", ms=5, color=COLOURS[role], label=words, **MARKERS[role])
-        for role, words in STATES.values()
-        if role in seen
+        for state, (role, words) in STATES.items()
+        if state in seen
     ]
     key(ax, [*handles, *states])
 

@@ -10,14 +10,15 @@ from . import _card, _drawing, _lanes, _row_cards
 from ._arcs import Arc, Bus
 from ._axis import LogAxis, log_axis
 from ._cells import Defs, FoldRow, Row, entries
+from ._names import clipped_apart
 from ._rows import Rows, Side, rows
-from ._values import Data, clipped, decades, finite, log10, real
+from ._values import Data, decades, finite, log10, real
 from ._words import markup
 
 
 def title(diagnosis: Data) -> str:
     """Return the title of the section: nothing dies in a healthy network."""
-    sick = any(layer["state"] in ("dying", "still") for layer in diagnosis["layers"])
+    sick = any(layer["state"] in ("dying", "still", "broken") for layer in diagnosis["layers"])
     return "Where it dies" if sick else "Layer by layer"
 
 
@@ -44,6 +45,7 @@ class Spine:
     name_width: int
     undrawn: int
     drawing: _drawing.Drawing | None
+    broken: bool
     had: bool
     proposed: bool
 
@@ -79,6 +81,9 @@ def spine(sides: Sequence[Side]) -> Spine:
         name_width=_name_width(found),
         undrawn=found.undrawn,
         drawing=_drawing.drawing(found, scale),
+        broken=any(
+            layer["state"] == "broken" for side in found.readings for layer in side if layer
+        ),
         had=any(not each.proposed for each in lines),
         proposed=any(each.proposed for each in lines),
     )
@@ -87,8 +92,8 @@ def spine(sides: Sequence[Side]) -> Spine:
 def _name_width(found: Rows) -> int:
     """Return how wide the names with the numbers of their findings are, in px."""
     needed = [
-        int(7.25 * len(clipped(name))) + 14 + 20 * len(found.flags.get(at, ()))
-        for at, name in enumerate(found.names)
+        int(7.25 * len(name)) + 14 + 20 * len(found.flags.get(at, ()))
+        for at, name in enumerate(clipped_apart(found.names))
     ]
     return max(102, min(280, max(needed, default=0)))
 
@@ -111,6 +116,8 @@ def _selected(diagnosis: Data, found: Rows) -> int:
 def loss(diagnosis: Data) -> str:
     """Say how much of the gradient a network loses."""
     lost = real(diagnosis["decades_lost"])
+    if any(layer["state"] == "broken" for layer in diagnosis["layers"]):
+        return "is not a number"
     if lost is not None and not finite(lost):
         return "loses everything"
     written = decades(lost)

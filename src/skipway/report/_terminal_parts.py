@@ -13,6 +13,7 @@ from rich.text import Text
 from . import _source, _spine, _table
 from ._axis import LogAxis
 from ._cells import NO_BAR
+from ._names import clipped_apart
 from ._rows import Reading, Rows, Side, in_sight, rows
 from ._source import HOWS
 from ._values import STATES, Data, clipped, docs_page, log10, plural, sentence, shape, short
@@ -52,7 +53,7 @@ def pairs(items: Iterable[tuple[str, str]], *, figures: bool = False) -> Table:
     """Return labels with their words beside them."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True, justify="right" if figures else "left")
-    grid.add_column()
+    grid.add_column(overflow="fold")  # a name that is cut cannot be copied
     for label, words in items:
         grid.add_row(Text(label, "bold" if figures else STYLES["quiet"]), prose(words))
     return grid
@@ -83,7 +84,9 @@ def layer_table(sides: Sequence[Side], width: int) -> Table:
     found = rows(sides)
     scale = _spine.axis(found)
     shown = in_sight(found, MOST_ROWS)
-    name = min(30, max((len(clipped(found.names[at])) for at in shown), default=5) + 4)
+    most = 26 if width >= 60 else 14
+    called = clipped_apart(found.names, most)
+    name = min(most + 8, max((len(called[at]) + _flagged(found, at) for at in shown), default=5))
     bar = max(8, min(40, (width - name) // len(sides) - 13))
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="")
     table.add_column(Text("Layer", STYLES["quiet"]), width=name, no_wrap=True)
@@ -95,7 +98,7 @@ def layer_table(sides: Sequence[Side], width: int) -> Table:
     for at in shown:
         if at > last + 1:
             table.add_row(*_gap(found, last + 1, at))
-        table.add_row(*_layer(found, at, scale, bar))
+        table.add_row(*_layer(found, at, called[at], scale, bar))
         last = at
     return table
 
@@ -116,8 +119,13 @@ def _gap(found: Rows, start: int, end: int) -> list[Text]:
     return cells
 
 
-def _layer(found: Rows, at: int, scale: LogAxis, bar: int) -> list[Text]:
-    name = Text(clipped(found.names[at], 26))
+def _flagged(found: Rows, at: int) -> int:
+    """Return how much room the numbers of a row's findings take."""
+    return max(4, sum(len(f" ({flag})") for flag in found.flags.get(at, ())))
+
+
+def _layer(found: Rows, at: int, called: str, scale: LogAxis, bar: int) -> list[Text]:
+    name = Text(called)
     for flag in found.flags.get(at, ()):
         name.append(f" ({flag})", STYLES["quiet"])
     cells = [name]

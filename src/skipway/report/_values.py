@@ -17,9 +17,10 @@ STATES = {
     "fading": ("watch", "fading"),
     "dying": ("dying", "dying"),
     "still": ("lost", "nothing moves"),
+    "broken": ("lost", "not a number"),
 }
 # From good to bad: a fold shows the worst that it covers.
-SEVERITY = {"arrives": 0, "fading": 1, "dying": 2, "still": 3}
+SEVERITY = {"arrives": 0, "fading": 1, "dying": 2, "still": 3, "broken": 4}
 
 NONE = "–"
 

@@ -7,7 +7,7 @@
   const reading = document.getElementById("reading"), lines = document.getElementById("lines");
   // Curves are drawn over exponents: numbers may be 300 decades apart.
   const exponent = value => typeof value === "number" && value > 0 ? Math.log10(value) : null;
-  const short = value => value === "∞" ? value : value == null ? "not looked at" : value === 0 ? "0"
+  const short = value => typeof value === "string" ? value : value == null ? "not looked at" : value === 0 ? "0"
     : value >= .001 && value < 1e4 ? String(value) : value.toExponential(1).replace("e+", "e").replace("-", "−");
   let row = 0, column = steps.length - 1, plot = null;
 

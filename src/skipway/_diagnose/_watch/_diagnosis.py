@@ -47,7 +47,7 @@ def diagnosis(history: History, spells: Sequence[Spell], setting: Setting) -> Di
         place=place_of(main, [layer.name for layer in layers]),
         learning_rate=rates[-1] if rates else None,
         optimizer=setting.optimizer,
-        relative=not (history.loss or 0) > 0,
+        relative=history.loss is None or history.loss <= 0,
         notes=tuple(setting.notes),
         watching=watching(history, spells, setting),
     )

@@ -16,6 +16,7 @@ from ..._trace._watch._sums import ABSENT, QUANTITIES
 MOST = 256  # steps; every other one is let go of when there are more
 
 Numbers = NDArray[np.float64]
+Known = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class ByLayer:
         epsilon: for how many of them Adam's epsilon sets the step.
         loss: whose gradient it is.
         looked: whether the layer was looked at, with all of its weights that are held.
+        reached: whether any of its weights had a gradient, were it NaN.
     """
 
     weight: Numbers
@@ -43,6 +45,7 @@ class ByLayer:
     epsilon: Numbers
     loss: Numbers
     looked: NDArray[np.bool_]
+    reached: NDArray[np.bool_]
 
 
 class History:
@@ -143,7 +146,8 @@ class History:
         whole = self._sum(self.main & self.held)
         seen = (whole > 0) & (self._sum(main) == whole)
         gradient = np.sqrt(self._sum(sums[1], reached))
-        gradient[~seen | (self._sum(reached) == 0)] = np.nan
+        arrived = seen & (self._sum(reached) > 0)
+        gradient[~arrived] = np.nan
         counts = seen & (self._sum(main & counted) == whole)
         weight, step = (np.sqrt(self._sum(sums[at], main)) for at in (0, 2))
         rest = [np.where(counts, self._sum(sums[at], main), np.nan) for at in (4, 5, 6)]
@@ -159,6 +163,7 @@ class History:
             rest[2],
             loss,
             seen,
+            arrived,
         )
 
     def _sum(
@@ -209,7 +214,7 @@ class History:
         passed = [self.passed[name] for name in names]
         output, gradient = np.asarray([(each.output, each.gradient) for each in passed]).T
         raw = output * gradient
-        relative = self.loss is None or not self.loss > 0
+        relative = self.loss is None or self.loss <= 0  # a loss that is NaN leaves no elasticity
         places = np.asarray([self.names.index(each) for each in names])
         top = np.nanmax(raw, initial=0.0)
         elasticity = raw / (top or 1.0) if relative else raw / self._loss_of(places, top)

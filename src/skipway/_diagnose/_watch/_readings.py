@@ -9,7 +9,7 @@ import numpy as np
 
 from ..._results import LayerReading, State, Watching
 from .. import _thresholds as limit
-from ._history import ByLayer, History, Numbers
+from ._history import ByLayer, History, Known, Numbers
 from ._setting import Setting
 from ._spells import Spell
 from ._words import event
@@ -47,18 +47,21 @@ def _reading(
     at_output: tuple[float, float] | None,
 ) -> LayerReading:
     name = history.names[place]
-    weight, gradient = _plain(now.weight[place]), _plain(now.gradient[place])
+    known, arrived = now.looked[place], now.reached[place]
+    weight, gradient = _known(now.weight[place], known), _known(now.gradient[place], arrived)
     own = gradient * weight / scale
     elasticity, lost = at_output or (own, 0.0)
     with_gradient = round(_plain(now.with_gradient[place]))
-    moved = with_gradient - round(_plain(now.lost[place]))
+    lost_updates = round(_plain(now.lost[place]))
     passed = history.passed.get(name)
     learns = setting.learns[place]
-    step = _plain(now.step[place])
+    step = _known(now.step[place], known)
+    numbers = [weight, gradient, step, *((passed.gradient, passed.output) if passed else ())]
+    broken = not all(map(math.isfinite, numbers))
     return LayerReading(
         name=name,
         type=setting.types[place],
-        state=_state(lost, learns, gradient > 0 and step == 0),
+        state="broken" if broken else _state(lost, learns, gradient > 0 and step == 0),
         elasticity=elasticity,
         branch_elasticity=elasticity,
         weight_elasticity=own,
@@ -69,11 +72,17 @@ def _reading(
         weights=setting.sizes[place],
         with_gradient=with_gradient,
         step=step / weight if learns and weight else None,
-        progress=_plain(now.progress[place]) / scale if learns else None,
-        moved=moved if learns else None,
+        progress=_known(now.progress[place], known) / scale if learns else None,
+        # What was counted last is of an earlier look, and NaN moves nowhere.
+        moved=with_gradient - lost_updates if learns and not broken else None,
         signal=passed.signal if passed else None,
         trainable=learns,
     )
+
+
+def _known(value: float, known: bool) -> float:
+    """Return a number as it is, NaN too; 0 where there is none."""
+    return float(value) if known else 0.0
 
 
 def _plain(value: float) -> float:
@@ -98,7 +107,7 @@ def watching(history: History, spells: Sequence[Spell], setting: Setting) -> Wat
         steps=tuple(step.number for step in history.steps),
         layers=tuple(history.names[place] for place in order),
         elasticity=_outputs(history, order),
-        weight_elasticity=_table(weights, order),
+        weight_elasticity=_table(weights, order, [layers.reached for layers in by_step]),
         update=_table([_ratio(layers.step, layers.weight) for layers in by_step], order),
         lost=_table([_ratio(layers.lost, layers.with_gradient) for layers in by_step], order),
         epsilon=_table([_ratio(layers.epsilon, layers.with_gradient) for layers in by_step], order),
@@ -134,11 +143,15 @@ def _outputs(history: History, order: Sequence[int]) -> tuple[tuple[float | None
 
 
 def _table(
-    columns: Sequence[Numbers], order: Sequence[int]
+    columns: Sequence[Numbers], order: Sequence[int], known: Sequence[Known] | None = None
 ) -> tuple[tuple[float | None, ...], ...]:
     if not columns:
         return tuple(() for _ in order)
     rows = np.stack(columns, 1)[list(order)]
+    gone = np.isnan(rows)
+    if known is not None:  # where something was looked at, NaN is what was seen
+        gone &= ~np.stack(known, 1)[list(order)]
     return tuple(
-        tuple(None if math.isnan(value) else value for value in row) for row in rows.tolist()
+        tuple(None if missing else value for value, missing in zip(*both, strict=True))
+        for both in zip(rows.tolist(), gone.tolist(), strict=True)
     )

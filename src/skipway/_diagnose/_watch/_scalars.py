@@ -52,6 +52,7 @@ def _outputs(history: History, order: Sequence[str]) -> dict[str, float]:
     if profile is None:
         return {}
     elasticity, lost, places, _ = profile
+    lost = np.where(np.isfinite(elasticity), lost, math.nan)
     names = [history.names[place] for place in places]
     found = _named("elasticity", names, elasticity) | _named("decades lost", names, lost)
     last = history.last(order)
