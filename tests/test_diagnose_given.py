@@ -231,3 +231,41 @@ def test_weights_without_a_gradient_are_none_that_epsilon_sets_the_step_of():
     found = diagnose(model, BATCH, F.cross_entropy, optimizer=optimizer)
     assert found.cause == "lr-too-small"
     assert not any("epsilon" in each.evidence + each.remedy for each in found.findings)
+
+
+def train(model: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> None:
+    for _ in range(steps):
+        optimizer.zero_grad()
+        F.cross_entropy(model(X), Y).backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize(
+    ("kind", "steps", "when"),
+    [
+        (torch.optim.AdamW, 0, "now"),
+        (torch.optim.AdamW, 7, "after 7 steps"),
+        (torch.optim.SGD, 7, "now"),  # it keeps nothing to count by
+    ],
+)
+def test_a_diagnosis_says_when_it_was_made_as_far_as_it_can_know(kind, steps, when):
+    model = network()
+    optimizer = kind(model.parameters(), 0.01)
+    train(model, optimizer, steps)
+    found = diagnose(model, BATCH, F.cross_entropy, optimizer=optimizer)
+    assert found.when == when
+    assert f"is the loss of this batch, {when}" in str(found)
+    assert diagnose(model, BATCH, F.cross_entropy, when="at noon").when == "at noon"
+
+
+@pytest.mark.parametrize("name", ["upper.HTML", "upper.JSON"])
+def test_an_ending_in_capitals_is_an_ending(tmp_path, name):
+    assert diagnose(network(), BATCH, F.cross_entropy).save(tmp_path / name).is_file()
+
+
+def test_the_home_folder_is_found_by_its_sign(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    found = diagnose(network(), BATCH, F.cross_entropy)
+    assert found.save("~/found.json") == tmp_path / "found.json"
+    assert skipway.read("~/found.json") == found

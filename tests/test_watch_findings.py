@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Callable
 from itertools import pairwise
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import skipway
-from skipway import cases
+from skipway import cases, watch
 from skipway._errors import LossError, ModelError, SkipwayWarning
 from skipway._results import Diagnosis, read
 from watched import batch, net
@@ -459,3 +460,37 @@ def test_only_every_tenth_step_is_looked_at() -> None:
             fresh.append(seen.fresh)
     assert [step for step, new in enumerate(fresh, 1) if new] == [1, 10, 20, 30]
     assert seen.diagnosis().watching.steps == (1, 10, 20, 30)
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"), [(0.1, []), (1e-4, ["step 11: the steps are too small"])]
+)
+def test_a_training_that_begins_slowly_is_given_time(rate, said):
+    torch.manual_seed(0)
+    x = torch.randn(128, 16)
+    y = x[:, :4].argmax(1)
+    middle = [each for _ in range(3) for each in (nn.Linear(32, 32), nn.ReLU())]
+    model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), *middle, nn.Linear(32, 4))
+    optimizer = torch.optim.SGD(model.parameters(), rate)
+    words, losses = [], []
+    with watch(model, optimizer, every=1, notify=words.append) as seen:
+        for _ in range(500):
+            optimizer.zero_grad()
+            losses.append(seen.loss(F.cross_entropy(model(x), y)))
+            losses[-1].backward()
+            optimizer.step()
+    # At 0.1 it has learned all there is, and began as if it would not.
+    assert (losses[-1] < 0.1) == (not said)
+    assert losses[50] > 0.95 * losses[0]
+    assert [each.partition(":")[0] for each in words] == [each.partition(":")[0] for each in said]
+    assert all(each.startswith(begun) for each, begun in zip(words, said, strict=True))
+
+
+def test_one_look_does_not_say_that_the_loss_stayed():
+    torch.manual_seed(0)
+    model = nn.Linear(4, 1)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with watch(model, optimizer) as seen:
+        seen.loss(model(torch.ones(3, 4)).square().mean() + 1).backward()
+        optimizer.step()
+    assert re.search(r"The loss was 1\.\d at the one step looked at", seen.diagnosis().summary)

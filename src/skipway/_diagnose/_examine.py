@@ -21,7 +21,9 @@ from ._judgement import Judgement
 from ._remedy import with_numbers
 from ._shattering import with_correlations
 from ._task import Task, nobody
+from ._together import Together
 from ._verdict import absent, first_look, last_look, more_to_try
+from ._words import plural
 
 
 def diagnose(
@@ -34,7 +36,7 @@ def diagnose(
     steps: int | None = None,
     batches: int | Iterable[Any] = 1,
     shattering: bool = False,
-    when: str = "before the first step",
+    when: str | None = None,
 ) -> Diagnosis:
     """Find where the gradient dies, and why.
 
@@ -63,7 +65,8 @@ def diagnose(
             `LayerReading.spread` says how far the batches are apart.
         shattering: whether to measure, with two further passes, how alike the gradients at
             neighbouring inputs are (`LayerReading.alike`).
-        when: at which point of training, in words.
+        when: at which point of training, in words: "after two epochs". By default as many steps as
+            the optimizer has counted, and "now" where it counts none.
 
     Returns:
         The cause, the evidence and the remedy, with every layer's numbers.
@@ -109,7 +112,15 @@ def diagnose(
         task.taken = None  # the diagnosis asks the task further questions, and would hold it
         facts = replace(facts, undecided=False)
         found = [with_numbers(each, facts) for each in last_look(facts)]
-    return _diagnosis(facts, found, task, when)
+    return _diagnosis(facts, found, task, _now(steppers) if when is None else when)
+
+
+def _now(optimizer: Together | None) -> str:
+    """Say when it is, as far as one can know: Adam counts its steps, plain SGD does not."""
+    kept = [] if optimizer is None else optimizer.state.values()
+    counts = [float(each["step"]) for each in kept if "step" in each]
+    taken = round(max(counts, default=0.0))
+    return f"after {plural(taken, 'step')}" if taken else "now"
 
 
 def _diagnosis(facts: Facts, found: list[Judgement], task: Task, when: str) -> Diagnosis:

@@ -108,7 +108,7 @@ def _try(task: Task, optimizer: Together, step: Stepped, facts: Facts, steps: in
         # What LBFGS knows of the curvature is that of one batch; it is not meant for others.
         turns = turns_of(task, facts) if jumps and not step.calls else turns
         losses, _ = try_steps(task.model, optimizer, turns, count)
-    patient = task.steps is None and limit.SURELY_TOO_SLOW <= step.steady < limit.SLOW
+    patient = task.steps is None and limit.SURELY_SLOW <= step.steady < limit.SLOW
     if patient and not jumps:
         enough = facts.level - (1 - limit.STUCK) * abs(facts.level)
         losses, _ = try_steps(task.model, optimizer, turns, limit.PATIENCE, until=enough)

@@ -80,10 +80,11 @@ SURELY_COLLAPSED = 1e-3
 # Benchmark: too small at 10^-4.7 and below; healthy ones at 10^-3.35 and above (the slowest have no
 # better rate). Too large begins at 0.27 and healthy goes up to 3.8, so beyond FAST steps are tried.
 SLOW = TOO_SLOW = 10**-3.2
-# Down to here, between the two of the benchmark, only as many steps as PATIENCE tell: perceptrons
-# of five layers under SGD at 0.1 (6e-4 a step) and adapters under AdamW at 0.001 (2.5e-4) hardly
-# move in forty steps and have learned all there is in five hundred.
-SURELY_TOO_SLOW = 1e-4
+# Down to SURELY_SLOW, between the two of the benchmark, only as many steps as PATIENCE tell:
+# perceptrons of five layers under SGD at 0.1 (7e-5 to 6e-4 a step in the first two hundred) and
+# adapters under AdamW at 0.001 (2.5e-4) hardly move in forty steps and have learned all there is in
+# five hundred. At SURELY_SLOW it takes eight hundred to take off the loss what STUCK asks for.
+SURELY_SLOW = TOO_SLOW / 10
 PATIENCE = 200
 FAST = 10**-0.5
 # From here on, where too large begins in the trial, one step leaves it in doubt.
@@ -154,9 +155,6 @@ CARRIED_OVER = 0.98
 TELLING_BATCH = 16
 
 # For a watched training; what is said above of one step holds here for one look.
-# A training that was watched for less than BEGUN looks is called too slow from here down: there it
-# takes eight hundred steps to take off the loss what STUCK asks for.
-SURELY_SLOW = TOO_SLOW / 10
 # How many looks in a row something has to last before it is said: one step alone may be a
 # hard batch, and a branch that starts at zero gets its gradient with the second step.
 LASTING = 3

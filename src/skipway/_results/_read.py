@@ -26,7 +26,7 @@ def read(path: str | Path) -> Diagnosis | Skips | Plan | Rewiring | Comparison |
         RunError: the file is missing, is no JSON or holds no result.
     """
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        data = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
         kinds = {kind.kind_of_result: kind for kind in RESULTS}
         kind = kinds[data["result"]]
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -57,11 +57,11 @@ class Result:
         Raises:
             SkipwayError: the name ends in neither, or the place cannot be written.
         """
-        path = Path(path)
-        if path.suffix == ".json":
+        path = Path(path).expanduser()
+        if path.suffix.lower() == ".json":
             data = {"format": FORMAT, **self.to_dict()}
             text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
-        elif path.suffix in (".html", ".htm"):
+        elif path.suffix.lower() in (".html", ".htm"):
             text = report.page(self.to_dict())
         else:
             raise SkipwayError(f"{path.name!r} ends in neither .html nor .json; name one of them.")

@@ -128,7 +128,8 @@ def _loss_words(history: History) -> str:
     if not history.losses:
         return "No loss was handed in, so what the steps take of it cannot be said."
     pairs = [history.losses[place] for place in sorted(history.losses)]
-    said = [_way(*each) for each in (pairs if history.several else pairs[:1])]
+    once = len(history.steps) == 1
+    said = [_way(*each, once) for each in (pairs if history.several else pairs[:1])]
     text = f"The loss {said[0]}." if len(said) == 1 else f"The losses: the first {said[0]}"
     text += "".join(f", the {_ORDINALS[at]} {each}" for at, each in enumerate(said[1:]))
     text += "." if len(said) > 1 else ""
@@ -141,7 +142,9 @@ def _loss_words(history: History) -> str:
 _ORDINALS = ("second", "third", *(f"{place}th" for place in range(4, 100)))
 
 
-def _way(first: float, last: float) -> str:
+def _way(first: float, last: float, once: bool) -> str:
+    if once:
+        return f"was {prose(last)} at the one step looked at"
     begun, now = apart(first, last)
     return f"went from {begun} to {now}" if begun != now else f"stayed at {now}"
 

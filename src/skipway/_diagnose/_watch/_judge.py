@@ -198,7 +198,7 @@ class Judge:
             self._wild_since = None  # whatever it threw over, the loss falls
         wild = self._wild_since is not None
         found += self._overshot(number, apart or (stuck and (wild or share > limit.FAST)))
-        return found + one("slow", number, self._slow(stuck))
+        return found + one("slow", number, self._slow(stuck, number))
 
     def _overshot(self, number: int, holds: bool, need: int = limit.LASTING) -> list[Spell]:
         found = self.spells.one("overshooting", number, holds, need)
@@ -207,8 +207,12 @@ class Judge:
             spell.step = min(spell.step, *(each for each in since if each is not None), spell.step)
         return found
 
-    def _slow(self, stuck: bool) -> bool:
-        return stuck and len(self._progress) > limit.BEGUN and self._slower(limit.TOO_SLOW)
+    def _slow(self, stuck: bool, number: int) -> bool:
+        if not stuck or len(self._progress) <= limit.BEGUN:
+            return False
+        # Steps that take a little each are given time; next to nothing stays next to nothing.
+        early = number - self.history.steps[0].number < limit.PATIENCE
+        return self._slower(limit.SURELY_SLOW if early else limit.TOO_SLOW)
 
     def _slower(self, than: float) -> bool:
         warming = self._rates[-1] > self._rates[0]
