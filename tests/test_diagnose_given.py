@@ -196,10 +196,10 @@ def test_an_ordinary_training_that_begins_slowly_is_not_called_too_slow():
 
 def test_losses_that_differ_are_written_so_that_one_sees_it():
     model = network()
-    optimizer = torch.optim.SGD(model.parameters(), 3e-4)
+    optimizer = torch.optim.SGD(model.parameters(), 1e-4)
     found = diagnose(model, BATCH, F.cross_entropy, optimizer=optimizer)
     assert found.cause == "lr-too-small"
-    told = re.search(r"take the loss from (\S+) to (\S+); 10", found.findings[0].evidence)
+    told = re.search(r" 10 steps take the loss from (\S+) to (\S+); ", found.findings[0].evidence)
     assert told is not None
     begun = F.cross_entropy(model(X), Y).item()
     for _ in range(10):
@@ -269,3 +269,28 @@ def test_the_home_folder_is_found_by_its_sign(tmp_path, monkeypatch):
     found = diagnose(network(), BATCH, F.cross_entropy)
     assert found.save("~/found.json") == tmp_path / "found.json"
     assert skipway.read("~/found.json") == found
+
+
+class Forgetful(nn.Module):
+    def __init__(self, *, frozen: bool = False) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(8, 16), nn.Linear(16, 16)
+        self.norm, self.head = nn.LayerNorm(16), nn.Linear(16, 4)
+        self.second.requires_grad_(not frozen)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        # The head's weights are read, though the head itself is not called.
+        return F.linear(self.norm(self.first(x)), self.head.weight, self.head.bias)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_layer_that_forward_forgets_is_told(frozen):
+    told = diagnose(Forgetful(frozen=frozen), BATCH, F.cross_entropy).notes
+    assert [each for each in told if "never called" in each] == (
+        []
+        if frozen
+        else [
+            "`second`: never called and without a gradient, so no step has a use for what is in "
+            "there."
+        ]
+    )
