@@ -65,10 +65,20 @@ class Asked:
 
 def widened(value: Any) -> Any:
     """Return nested tuples, lists and mappings with every tensor of real numbers in float64."""
+    return _cast(value, lambda each: each.double() if each.is_floating_point() else each)
+
+
+def narrowed(value: Any, model: nn.Module) -> Any:
+    """Return them with what is in float64 in the type of the model."""
+    own = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float64)
+    return _cast(value, lambda each: each.to(own) if each.dtype == torch.float64 else each)
+
+
+def _cast(value: Any, to: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(value, Tensor):
-        return value.double() if value.is_floating_point() else value
+        return to(value)
     if isinstance(value, Mapping):
-        return {key: widened(each) for key, each in value.items()}
+        return {key: _cast(each, to) for key, each in value.items()}
     if type(value) in (tuple, list):
-        return type(value)(map(widened, value))
+        return type(value)(_cast(each, to) for each in value)
     return value

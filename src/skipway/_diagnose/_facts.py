@@ -129,6 +129,8 @@ class Facts:
     """How many times larger the targets of a regression are than the answers."""
     alike: tuple[str, ...] = ()
     """Layers all of whose units have the same weights."""
+    over_two: tuple[str, ...] = ()
+    """Batch normalisations that see two numbers for each channel."""
     same_targets: bool = False
     """One constant answer is right for the whole batch."""
     rare: bool = False

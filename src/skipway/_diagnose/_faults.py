@@ -15,6 +15,7 @@ from .._trace._numbers_at import Numbers
 from .._trace._probe import Probe
 from . import _thresholds as limit
 from ._facts import Facts
+from ._normalised import over_two
 from ._step import Move
 from ._words import code
 
@@ -64,6 +65,7 @@ def with_faults(
         zero_started=tuple(zero),
         weak_everywhere=not zero and _weak_everywhere(facts, own, weights),
         alike=_alike(model, own),
+        over_two=over_two(model, seen.graph),
         through_time=_through_time(facts, seen.graph),
         passable=_passable(seen.graph, {layer.name for layer in facts.dying}),
         unchanged=tuple(

@@ -12,7 +12,7 @@ from ._closure import Evaluate
 from ._dependence import dependence
 from ._doubts import doubts_of
 from ._facts import Facts
-from ._floor import lowest_loss
+from ._floor import Floor, lowest_loss
 from ._groups import fair_rates
 from ._labels import carried_over, pairs_of
 from ._noise import noise_share
@@ -53,8 +53,7 @@ def try_further(task: Task, facts: Facts) -> Facts:
     try:
         tried = _try(task, optimizer, step, facts, steps)
         tried = _with_labels(task, optimizer, tried, facts, steps)
-        if stands_still(tried, facts.level) and not facts.relative:
-            tried = replace(tried, floor=_floor(task))
+        tried = _with_floor(task, facts, step, tried)
     except Exception as error:
         # A model that cannot be copied is still diagnosed, from one step.
         task.notes.append(
@@ -161,8 +160,23 @@ def _own_noise(task: Task) -> float:
         return 0.0  # a model that cannot be copied, or whose answers are of no use by themselves
 
 
-def _floor(task: Task) -> float | None:
+def _with_floor(task: Task, facts: Facts, step: Stepped, tried: Tried) -> Tried:
+    """Look how low the loss gets with other answers, where steps do next to nothing."""
+    if stands_still(tried, facts.level) and not facts.relative:
+        found = _floor(task)
+        return tried if found is None else replace(tried, floor=found.lowest)
+    if (facts.relative or facts.loss == 0) and step.steady < limit.SLOW:
+        # A loss of no more than its rounding, at one end of what it can be: which one?
+        found = _floor(task, wide=True)
+        if found is not None:
+            return replace(tried, steepness=found.steepness, lies=found.lowest)
+    return tried
+
+
+def _floor(task: Task, *, wide: bool = False) -> Floor | None:
     try:
+        if wide:
+            return lowest_loss(task.model, task.evaluate_wide, wide=True, again=task.again)
         return lowest_loss(task.model, task.evaluate)
     except Exception:
         return None  # an objective that reads more of the model than its answers

@@ -70,6 +70,9 @@ class Tried:
         noise: how far the loss of one batch goes up and down by itself, without any step.
         floor: the lowest loss that was found with answers of any kind; `None` where there was no
             reason to look, or no way.
+        steepness: the slope of the loss at the answers over the mean slope on the way to `lies`,
+            the lowest loss found with answers of any kind, in float64; `None` likewise.
+        lies: that loss.
         unfrozen: where it ends when everything may learn; `None` where nothing was frozen.
     """
 
@@ -87,6 +90,8 @@ class Tried:
     held_in: float | None = None
     noise: float = 0.0
     floor: float | None = None
+    steepness: float | None = None
+    lies: float | None = None
     unfrozen: float | None = None
 
 

@@ -70,7 +70,7 @@ class Task:
             return self.loss_on(model, self.parts[0][0])
         return torch.stack([self.loss_on(model, part) for part, _ in self.parts]).mean()
 
-    def _evaluate_wide(self, model: nn.Module) -> Tensor:
+    def evaluate_wide(self, model: nn.Module) -> Tensor:
         """Return the loss of a model in float64, on the batches in it."""
         losses = [self.loss_on(model, widened(part)) for part, _ in self.parts]
         return torch.stack(losses).mean()
@@ -271,7 +271,7 @@ class Task:
         self.optimizer = Together(each, asking)
         self.again()  # the first call of the closure is to see what was measured
         try:
-            asked = Asked(self.model, self.evaluate, self._evaluate_wide)
+            asked = Asked(self.model, self.evaluate, self.evaluate_wide)
             taken = take_step(self.model, self.optimizer, seen.gradients, asked)
         except Exception:
             return None

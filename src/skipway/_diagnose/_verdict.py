@@ -9,6 +9,7 @@ from . import _thresholds as limit
 from ._facts import Facts
 from ._judgement import Judgement, Rule
 from ._rules import _answer as answer
+from ._rules import _batch as batch
 from ._rules import _branch as branch
 from ._rules import _data as data
 from ._rules import _depth as depth
@@ -34,8 +35,10 @@ BEFORE_TRIAL: tuple[Rule, ...] = (
     branch.dying_branches,
     answer.squashed_answers,
     answer.unpaired_answers,
+    batch.normalised_over_two,
 )
 AFTER_TRIAL: tuple[Rule, ...] = (
+    answer.flat_end,
     signal.far_targets,
     signal.drowned,
     step.part_too_slow,
@@ -54,7 +57,7 @@ AFTER_TRIAL: tuple[Rule, ...] = (
 # What the cause on the left brings along.
 _FOLLOWS = {
     "dead-units": {"vanishing", "collapsed-signal", "precision"},
-    "saturation": {"vanishing", "collapsed-signal", "precision", "exploding"},
+    "saturation": {"vanishing", "collapsed-signal", "precision", "exploding", "lr-too-small"},
     "vanishing": {"collapsed-signal", "precision"},
     "exploding": {"collapsed-signal", "precision"},
     "collapsed-signal": {"precision"},

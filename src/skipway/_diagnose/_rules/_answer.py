@@ -77,6 +77,35 @@ def flat_loss(facts: Facts) -> Judgement | None:
     )
 
 
+def flat_end(facts: Facts) -> Judgement | None:
+    """Answers at a place where the loss has hardly a slope, though it gets far lower elsewhere."""
+    tried = facts.tried
+    if tried is None or tried.steepness is None or not tried.steepness < limit.FLAT_END:
+        return None
+    last, lies = facts.layers[-1].name, prose(tried.lies or 0.0)
+    evidence = f"The loss is {prose(facts.loss)}; answers were found that get it to {lies}. Its "
+    evidence += f"slope at the network's own is {prose(tried.steepness)} of the mean slope on the "
+    evidence += "way there."
+    return Judgement(
+        Finding(
+            cause="saturation",
+            title="The answers lie at a flat end of the loss",
+            place=f"Behind {code(last)}.",
+            evidence=evidence,
+            remedy="A loss with a slope where the answers begin: -log D rather than log(1 - D) "
+            "for a generator, the logarithm of a probability rather than the probability, a "
+            "smaller factor inside of a sigmoid.",
+            sure="Certain for this batch. Looked for in float64, with answers of every kind.",
+            treatment="loss",
+            layers=(last,),
+        ),
+        headline="The answers lie at a flat end of the loss.",
+        summary=f"{evidence} A convex loss has all of it and more everywhere. What comes "
+        "back from here is too small to learn from, at whatever rate.",
+        place=last,
+    )
+
+
 def unpaired_answers(facts: Facts) -> Judgement | None:
     """A loss that sets every answer against every target."""
     if not facts.unpaired:

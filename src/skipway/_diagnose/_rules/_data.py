@@ -9,6 +9,7 @@ from .._facts import Facts
 from .._judgement import Judgement
 from .._stepped import stands_still
 from .._words import code, listed, percent, plural
+from ._answer import flat_end
 from ._branch import dead_branches
 
 _UNKNOWN = (
@@ -77,6 +78,8 @@ def solved(facts: Facts) -> Judgement | None:
     """A loss close to zero."""
     if facts.loss != 0 and (facts.skill is None or facts.skill > limit.SOLVED):
         return None
+    if flat_end(facts) is not None:
+        return None  # nothing, where others get far less
     share = percent(facts.skill or 0.0)
     return Judgement(
         Finding(
