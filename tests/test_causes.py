@@ -107,7 +107,6 @@ def test_the_fourth_set_gets_its_causes_but_for_what_the_page_says_is_missed():
     refused = {"optimizer-of-a-copy", "numbers-missing"}
     missed = {
         "contrast-at-temperature-50": "healthy",
-        "generator-that-a-sharp-judge-sees-through": "healthy",
         "two-samples-a-batch": "healthy",
         "agreement-without-a-stop": "healthy",
     }
@@ -122,7 +121,9 @@ def test_the_fourth_set_gets_its_causes_but_for_what_the_page_says_is_missed():
     }
     assert wrong.items() <= missed.items()
     assert diagnosis("contrast-at-temperature-50").findings[0].sure.startswith("Not sure")
-    assert "next to nothing" in diagnosis("two-samples-a-batch").findings[0].sure
+    few = diagnosis("two-samples-a-batch").findings
+    assert "next to nothing" in few[0].sure
+    assert any("two numbers" in each.title for each in few)
 
 
 def test_nothing_that_trains_is_called_vanishing():
