@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from torch.utils.data import Dataset, default_collate
 
 from ._errors import BatchError, CaseError, LossError, ModelError, OptimizerError
+from ._joint import joined
 
 Data = tuple[Any, Any] | Dataset[Any]
 Loss = Callable[[Any, Any], Tensor]
@@ -31,7 +32,8 @@ class Case:
         test: the same kind of thing, for the judgement.
         loss: `loss(model(inputs), targets)`, a scalar tensor. Exactly one of loss and objective.
         objective: `objective(model, batch)`, a scalar tensor, for anything else.
-        optimizer: a function of the parameters, `lambda p: torch.optim.SGD(p, lr=0.01)`.
+        optimizer: a function of the list of parameters, `lambda p: torch.optim.SGD(p, lr=0.01)`.
+            It may return several optimizers, each of which holds its own part of them.
         batch_size: samples in a batch.
         epochs: passes over the training data.
         metric: `metric(output, targets)`, a number over the whole test set, higher is better.
@@ -70,7 +72,7 @@ class Case:
     test: Data
     loss: Loss | None = None
     objective: Objective | None = None
-    optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
+    optimizer: Callable[[Iterable[nn.Parameter]], Optimizer | Sequence[Optimizer]]
     batch_size: int = 64
     epochs: int = 10
     metric: Callable[[Any, Any], float] | None = None
@@ -148,7 +150,7 @@ class Case:
                 f"The model of case {self.name!r} has no parameters, so there is nothing to train."
             )
         try:
-            optimizer = self.optimizer(parameters)
+            optimizer = joined(self.optimizer(parameters))
         except Exception as error:  # whatever the user's function raises
             raise OptimizerError(
                 f"The optimizer function of case {self.name!r} raised {type(error).__name__}: "
@@ -157,7 +159,7 @@ class Case:
         if not isinstance(optimizer, Optimizer):
             raise OptimizerError(
                 f"The optimizer function of case {self.name!r} returned a "
-                f"{type(optimizer).__name__}, not a torch.optim.Optimizer."
+                f"{type(optimizer).__name__}, not a torch.optim.Optimizer or a list of them."
             )
         for group in optimizer.param_groups:
             group["lr"] = group["lr"] * factor

@@ -18,6 +18,7 @@ from torch.utils.data import TensorDataset
 import skipway
 
 from .._case import Case, Data, size
+from .._joint import class_names
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
@@ -93,7 +94,7 @@ def _optimizer(case: Case, model: nn.Module) -> str:
         for group in optimizer.param_groups
     ]
     digest = hashlib.sha256(repr(groups).encode()).hexdigest()[:12]
-    return f"{type(optimizer).__name__}, learning rate {groups[0].get('lr')}, {digest}"
+    return f"{class_names(optimizer)}, learning rate {groups[0].get('lr')}, {digest}"
 
 
 def _callable(function: Any) -> str:

@@ -12,8 +12,8 @@ from torch import nn
 
 from .._case import Case
 from .._errors import CaseError, RewireError
-from .._remedies import better_start, in_float32, unfrozen, with_learning_rate
-from .._results import Diagnosis, Plan, Rewiring
+from .._remedies import better_start, in_float32, unfrozen, with_learning_rate, with_learning_rates
+from .._results import Diagnosis, Finding, Plan, Rewiring
 from .._rewire import rewire
 from ._one_case import Progress, build, inputs_of
 
@@ -50,6 +50,10 @@ def treated_cases(
     rate = main.suggestion.get("learning_rate") if main else None
     if diagnosis.treatment == "learning-rate" and rate is not None:
         return {f"learning rate {rate:g}": with_learning_rate(case, rate)}
+    rates = _of_several(main) if main else {}
+    if diagnosis.treatment == "learning-rate" and rates:
+        said = ", ".join(f"{own:g} ({name})" for name, own in rates.items())
+        return {f"learning rate {said}": with_learning_rates(case, rates)}
     remedies: Mapping[str, tuple[str, Callable[[Case], Case]]] = {
         "precision": ("float32", in_float32),
         "unfreeze": ("unfrozen", unfrozen),
@@ -63,6 +67,13 @@ def treated_cases(
         with contextlib.suppress(CaseError):
             return {name: remedy(case)}
     return {}
+
+
+def _of_several(finding: Finding) -> dict[str, float]:
+    """Return the rates that are proposed for several optimizers, by name."""
+    start = "learning_rate/"
+    known = finding.suggestion.items()
+    return {key.removeprefix(start): rate for key, rate in known if key.startswith(start)}
 
 
 @dataclass(frozen=True)

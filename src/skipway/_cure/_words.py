@@ -8,6 +8,7 @@ from typing import Literal
 from torch import nn
 
 from .._case import Case, size
+from .._joint import class_names
 from .._numbers import count, prose
 from .._results import Comparison, Diagnosis, Interval, Rewiring, Variant
 
@@ -76,7 +77,7 @@ def facts(case: Case, model: nn.Module, seeds: int) -> tuple[tuple[str, str], ..
         ("Model", f"{type(model).__name__}, {counted(weights, 'weight layer')}, "
                   f"{counted(total, 'parameter')}"),
         ("Data", f"{count(size(case.train))} training and {count(size(case.test))} test samples"),
-        ("Training", f"{type(optimizer).__name__} {', '.join(rates)}, batch {case.batch_size}, "
+        ("Training", f"{class_names(optimizer)} {', '.join(rates)}, batch {case.batch_size}, "
                      f"{counted(case.epochs, 'epoch')}"),
         ("Seeds", f"{seeds}, paired"),
     )  # fmt: skip

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from .._case import Loss, Objective, split
 from .._errors import BatchError, LossError, ModelError, OptimizerError
+from .._joint import parts as parts_of
 from .._trace._calls import tensors
 from ._together import Together
 from ._words import plural
@@ -191,7 +192,7 @@ def together(optimizer: Any, model: nn.Module) -> Together | None:
     """
     if optimizer is None:
         return None
-    each = list(optimizer) if isinstance(optimizer, (list, tuple)) else [optimizer]
+    each = list(optimizer) if isinstance(optimizer, (list, tuple)) else list(parts_of(optimizer))
     if not each:
         raise OptimizerError(
             "The list of optimizers is empty. Give those that train the model, or leave it out."

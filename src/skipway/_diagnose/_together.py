@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from torch import Tensor
 from torch.optim import Optimizer
 
+from .._joint import general, labels
 from ._closure import Closure
-
-# Optimizers of matrices only, and of sparse gradients only.
-_CHOOSY = ("Muon", "SparseAdam")
 
 
 class Together:
@@ -48,12 +45,7 @@ class Together:
     @property
     def labels(self) -> tuple[str, ...]:
         """A name for each; two of one class are told apart by their place."""
-        names = [type(each).__name__ for each in self.each]
-        often = Counter(names)
-        return tuple(
-            name if often[name] == 1 else f"{name} {names[: at + 1].count(name)}"
-            for at, name in enumerate(names)
-        )
+        return labels(self.each)
 
     @property
     def part(self) -> dict[int, int]:
@@ -68,9 +60,7 @@ class Together:
     @property
     def general(self) -> Optimizer:
         """One that takes parameters of every kind, where there is one."""
-        return next(
-            (each for each in self.each if type(each).__name__ not in _CHOOSY), self.each[0]
-        )
+        return general(self.each)
 
     def groups(self, part: int | None) -> list[dict[str, Any]]:
         """Return the groups of one of them, by its place, or of all."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ._activation import activation_kind
 from ._better_start import GAINS, better_start
 from ._in_float32 import in_float32
-from ._learning_rate import with_learning_rate
+from ._learning_rate import with_learning_rate, with_learning_rates
 from ._losing import WORTH_IT, decades_lost, losing_part
 from ._unfrozen import unfrozen
 
@@ -24,4 +24,5 @@ __all__ = [
     "losing_part",
     "unfrozen",
     "with_learning_rate",
+    "with_learning_rates",
 ]

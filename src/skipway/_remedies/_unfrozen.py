@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from torch import nn
 from torch.optim import Optimizer
 
 from .._case import Case
+from .._joint import general, joined, parts
 
 
 def unfrozen(case: Case) -> Case:
     """Return the case with every floating parameter trained and given to the optimizer.
 
-    Parameters that were not in the optimizer get the settings of its first group.
+    Parameters that were not in the optimizer get the settings of its first group; of several
+    optimizers, of one that takes parameters of every kind.
 
     Example:
         >>> from skipway import cases
@@ -39,11 +41,12 @@ class _Unfrozen:
 
 @dataclass(frozen=True)
 class _WithAll:
-    optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
+    optimizer: Callable[[Iterable[nn.Parameter]], Optimizer | Sequence[Optimizer]]
 
     def __call__(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
         given = list(parameters)
-        optimizer = self.optimizer(given)
+        optimizer: Optimizer = joined(self.optimizer(given))
         held = {id(each) for group in optimizer.param_groups for each in group["params"]}
-        optimizer.param_groups[0]["params"].extend(p for p in given if id(p) not in held)
+        first = general(parts(optimizer)).param_groups[0]
+        first["params"].extend(p for p in given if id(p) not in held)
         return optimizer
