@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from skipway import Diagnosis, diagnose, watch
+from skipway import Diagnosis, Plan, PlannedSkip, diagnose, watch
+from skipway.report import page
 from skipway.report._names import clipped_apart
 
 PATH = "feature_extraction_backbone.hierarchical_encoder.{}.multi_head_cross_modal_projection"
@@ -138,3 +139,29 @@ def test_the_page_of_a_training_that_ends_in_nan_says_so_where_one_points(visit)
     reading = page.execute_script("return document.getElementById('reading').textContent")
     assert reading.endswith("elasticity of the weights NaN")
     assert page.execute_script("return document.querySelectorAll('.key b').length") == 5
+
+
+def test_wherever_skips_are_named_they_are_told_apart(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    ends = tuple(PlannedSkip(PATH.format(at), PATH.format(at + 2)) for at in range(0, 8, 2))
+    table = str(Plan(how="add", skips=ends)).partition("From")[2].splitlines()[1:]
+    rows = [line.split()[:2] for line in table if "…" in line]
+    assert len(rows) == 4
+    assert len({tuple(row) for row in rows}) == 4
+    assert rows[0][1] == rows[1][0]  # one layer has one name
+
+    torch.manual_seed(0)
+    asked = diagnose(Deep(), (X, Y), F.cross_entropy).what_if(skip=(PATH.format(0), PATH.format(8)))
+    card = re.search(r"Skips: [^<\"]*", page(asked.to_dict()))
+    assert card is not None
+    assert "r.8" in card[0] or "r.0" in card[0]
+
+
+def test_a_row_for_what_is_left_out_is_never_cut(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    torch.manual_seed(0)
+    layers = [each for _ in range(40) for each in (nn.Linear(8, 8), nn.Tanh())]
+    found = diagnose(nn.Sequential(*layers, nn.Linear(8, 4)), (X, Y), F.cross_entropy)
+    rows = re.findall(r"^⋮.*", str(found), re.MULTILINE)
+    assert rows
+    assert all(re.match(r"⋮ \d+ layers? ", row) for row in rows)

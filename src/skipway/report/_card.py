@@ -8,7 +8,6 @@ from typing import Any
 from ._values import (
     NONE,
     STATES,
-    clipped,
     decades,
     plural,
     quantity,
@@ -106,13 +105,18 @@ def why(layers: Sequence[Reading | None], columns: Sequence[str]) -> str:
     return " ".join(sentence(each) for each in told)
 
 
-def what_if(layers: Sequence[Reading | None]) -> str:
-    """Say what would arrive at a layer if a skip started there; nothing where none could."""
+def what_if(layers: Sequence[Reading | None], called: Mapping[str, str]) -> str:
+    """Say what would arrive at a layer if a skip started there; nothing where none could.
+
+    Args:
+        layers: its numbers on each side.
+        called: how the layers' names are shortened beside it.
+    """
     layer = layers[0]
     if layer is None or layer.get("with_skip") is None:
         return ""
-    number, to = short(layer["with_skip"]), clipped(str(layer["skip_to"]))
-    now = short(layer["elasticity"])
+    number, to = short(layer["with_skip"]), str(layer["skip_to"])
+    to, now = called.get(to, to), short(layer["elasticity"])
     return f"What if a skip started here? Led to {to}, E here would be {number} instead of {now}."
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from . import _lanes, _stages
 from ._axis import LogAxis
-from ._names import clipped_apart
 from ._rows import Reading, Rows
 from ._values import NONE, SEVERITY, STATES, clipped, decades, log10, short
 
@@ -85,9 +84,7 @@ def entries(
     inner = {at for fold in found.folds for at in range(fold.first, fold.end)}
     span = _span(found, scale)
     made: list[Row | FoldRow] = []
-    for at, (name, short_name) in enumerate(
-        zip(found.names, clipped_apart(found.names), strict=True)
-    ):
+    for at, (name, short_name) in enumerate(zip(found.names, found.called, strict=True)):
         if at in starts:
             made.append(_fold(found, starts[at], scale, drawn, defs))
         cells = [

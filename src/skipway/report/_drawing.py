@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ._arcs import Arc, Bus
 from ._axis import LogAxis
 from ._rows import Reading, Rows
-from ._values import STATES, clipped, log10, plural, quantity
+from ._values import STATES, log10, plural, quantity
 
 WIDTH = 840
 WIDEST = 30  # px from layer to layer in a short network
@@ -86,7 +86,7 @@ def drawing(found: Rows, scale: LogAxis) -> Drawing | None:
     ]
     under = top + radius
     foot = GAP + BARS + 1 if any(side.bars for side in sides) else 3
-    ends = clipped(found.names[0]), clipped(found.names[-1])
+    ends = found.called[0], found.called[-1]
     return Drawing(sides, pitch * count, under + foot, top, under, GAP, pitch, radius, count, ends)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from . import _heat
 from ._card import lost_of
-from ._names import clipped_apart
 from ._rows import Reading, Side, in_sight, rows
 from ._values import NONE, STATES, plural, short
 
@@ -25,12 +24,12 @@ def layers(sides: Sequence[Side]) -> tuple[str, Table]:
     for side in sides:
         before = f"{side.title}: " if len(sides) > 1 else ""
         head += [f"{before}state", "elasticity", "decades lost"]
-    made, last, called = [], -1, clipped_apart(found.names)
+    made, last = [], -1
     for at in in_sight(found, MOST):
         if at > last + 1:
             made.append([f"⋮ {plural(at - last - 1, 'layer')}", *[""] * (len(head) - 1)])
         cells = [cell for readings in found.readings for cell in _cells(readings[at])]
-        made.append([called[at], *cells])
+        made.append([found.called[at], *cells])
         last = at
     return "The numbers of the layers", (head, made)
 
@@ -38,9 +37,7 @@ def layers(sides: Sequence[Side]) -> tuple[str, Table]:
 def steps(made: _heat.Heat) -> tuple[str, Table]:
     """Return the same of a watched training."""
     head = ["Layer", "elasticity of the weights, first", "lowest", "at step", "last"]
-    rows_of = _heat.summary(made, MOST)
-    called = dict(zip(made.names, clipped_apart(made.names), strict=True))
-    found = [[called.get(row[0], row[0]), *row[1:]] for row in rows_of]
+    found = [list(row) for row in _heat.summary(made, MOST)]
     return "The numbers over the steps", (head, found)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ._names import clipped_apart
 from ._values import Data, quantity, real, sentence, short
 
 # From the weakest to the strongest: lower end as a power of ten, role, opacity, letter, words.
@@ -134,8 +135,9 @@ def summary(made: Heat, most: int = 60) -> list[tuple[str, str, str, str, str]]:
     """
     every = math.ceil(len(made.names) / most) or 1
     marked = {row for mark in made.marks for row in mark.rows[:1]}
-    found = []
-    for at, (name, values) in enumerate(zip(made.names, made.values, strict=True)):
+    found: list[tuple[str, str, str, str, str]] = []
+    called = clipped_apart(made.names)
+    for at, (name, values) in enumerate(zip(called, made.values, strict=True)):
         known = [(value, column) for column, value in enumerate(values) if value is not None]
         if known and (at % every == 0 or at in marked):
             lowest, column = min(known)

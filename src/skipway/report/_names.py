@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from ._values import clipped
+from ._values import Data, clipped
 
 _LEAST = 6  # characters, below which nothing is left to tell names apart by
 
@@ -33,6 +33,13 @@ def clipped_apart(names: Sequence[str], most: int = 28) -> list[str]:
             for at in same:
                 short[at] = told[names[at]]
     return short
+
+
+def ends_apart(skips: Sequence[Data], most: int) -> list[tuple[str, str]]:
+    """Return the two ends of each skip of plain data, shortened in the same way."""
+    names = [skip[end] for skip in skips for end in ("source", "destination")]
+    called = dict(zip(names, clipped_apart(names, most), strict=True))
+    return [(called[skip["source"]], called[skip["destination"]]) for skip in skips]
 
 
 def _told(names: Sequence[str], most: int) -> list[str]:

@@ -28,8 +28,9 @@ from . import (
     _ways,
 )
 from ._axis import log_axis
+from ._names import ends_apart
 from ._rows import Side
-from ._values import Data, claim_of, clipped, docs_page, plural, quantity, sentence, shape, short
+from ._values import Data, claim_of, docs_page, plural, quantity, sentence, shape, short
 from ._words import embedded, markup, plain
 
 Parts = dict[str, Any]
@@ -61,7 +62,7 @@ def _environment() -> jinja2.Environment:
         words=markup, plain=plain, count=quantity, dense=short, raw=Markup, docs_page=docs_page
     )
     made.filters.update(
-        plural=plural, claim_of=claim_of, clipped=clipped, start=sentence, shape=shape
+        plural=plural, claim_of=claim_of, ends_apart=ends_apart, start=sentence, shape=shape
     )
     return made
 

@@ -9,7 +9,6 @@ from typing import Any
 from . import _card
 from ._cells import FoldRow, Row
 from ._rows import Rows
-from ._values import clipped
 from ._words import embedded
 
 
@@ -25,11 +24,15 @@ def at(found: Rows, row: int, fields: Sequence[int], columns: Sequence[str]) -> 
         "words": _card.words(layers, found.said),
         "why": _card.why(layers, columns),
         "skips": skips_of(found).get(row, ""),
-        "what_if": _card.what_if(layers),
+        "what_if": _card.what_if(layers, _called(found)),
         "rows": [
             (_card.label(each), [side[n] for side in written]) for n, each in enumerate(fields)
         ],
     }
+
+
+def _called(found: Rows) -> dict[str, str]:
+    return dict(zip(found.names, found.called, strict=True))
 
 
 def skips_of(found: Rows) -> dict[int, str]:
@@ -38,9 +41,9 @@ def skips_of(found: Rows) -> dict[int, str]:
     starts: dict[int, list[str]] = defaultdict(list)
     simple, buses = found.drawn[-1]
     for arc in simple:
-        ends[arc.end].append(clipped(found.names[arc.start]) if arc.start >= 0 else "the input")
+        ends[arc.end].append(found.called[arc.start] if arc.start >= 0 else "the input")
         if arc.start >= 0:
-            starts[arc.start].append(clipped(found.names[arc.end]))
+            starts[arc.start].append(found.called[arc.end])
     for bus in buses:
         for row, count in bus.readers.items():
             ends[row].append(f"{count} earlier layers" if count > 1 else "an earlier layer")
@@ -56,11 +59,11 @@ def every(
     found: Rows, fields: Sequence[int], columns: Sequence[str], made: Sequence[Row | FoldRow]
 ) -> object:
     """Return what the script needs: the card of each row, the rows in folds; each string once."""
-    table, skips, cards = _card.StringTable(), skips_of(found), []
+    table, skips, cards, called = _card.StringTable(), skips_of(found), [], _called(found)
     for at, name in enumerate(found.names):
         layers = [side[at] for side in found.readings]
         texts = [name, _card.type_of(layers), _card.words(layers, found.said)]
-        texts += [_card.why(layers, columns), skips.get(at, ""), _card.what_if(layers)]
+        texts += [_card.why(layers, columns), skips.get(at, ""), _card.what_if(layers, called)]
         numbers = zip(*(_card.numbers(layer, fields) for layer in layers), strict=True)
         texts += [number for row in numbers for number in row]
         cards.append([table.put(text) for text in texts])

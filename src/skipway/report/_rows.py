@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
 from . import _card
 from ._arcs import Arc, Bus, arcs, arranged
 from ._folds import Fold, folds
+from ._names import clipped_apart
 from ._values import Data
 
 Reading = Mapping[str, Any]
@@ -56,6 +58,11 @@ class Rows:
     drawn: list[tuple[list[Arc], list[Bus]]]
     undrawn: int
     said: str
+
+    @cached_property
+    def called(self) -> list[str]:
+        """The names as long as there is room for, each told from the others."""
+        return clipped_apart(self.names)
 
 
 def rows(sides: Sequence[Side]) -> Rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._names import ends_apart
 from ._values import Data, clipped, plural, shape
 
 HEAD = ("Kind", "From", "To", "Around", "Shape")
@@ -9,21 +10,22 @@ HEAD = ("Kind", "From", "To", "Around", "Shape")
 
 def rows(data: Data, most: int = 40) -> list[tuple[str, ...]]:
     """Return (kind, from, to, around, shape) of each, names shortened to `most`."""
+    ends = ends_apart(data["skips"], most)
     return [
         (
             skip["kind"],
-            _source(skip, most),
-            clipped(skip["destination"], most),
+            _source(skip, source, most),
+            destination,
             plural(len(skip["branch"]), "layer"),
             shape(skip["shape"]),
         )
-        for skip in data["skips"]
+        for skip, (source, destination) in zip(data["skips"], ends, strict=True)
     ]
 
 
-def _source(skip: Data, most: int) -> str:
+def _source(skip: Data, called: str, most: int) -> str:
     others = len(skip.get("sources", ())) - 1
     if skip["merge"] == "add" or others < 1:
-        return clipped(skip["source"], most)
+        return called
     more = f" and {others} more"
     return clipped(skip["source"], most - len(more)) + more

@@ -10,7 +10,6 @@ from . import _card, _drawing, _lanes, _row_cards
 from ._arcs import Arc, Bus
 from ._axis import LogAxis, log_axis
 from ._cells import Defs, FoldRow, Row, entries
-from ._names import clipped_apart
 from ._rows import Rows, Side, rows
 from ._values import Data, decades, finite, log10, real
 from ._words import markup
@@ -93,7 +92,7 @@ def _name_width(found: Rows) -> int:
     """Return how wide the names with the numbers of their findings are, in px."""
     needed = [
         int(7.25 * len(name)) + 14 + 20 * len(found.flags.get(at, ()))
-        for at, name in enumerate(clipped_apart(found.names))
+        for at, name in enumerate(found.called)
     ]
     return max(102, min(280, max(needed, default=0)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -13,10 +14,10 @@ from rich.text import Text
 from . import _source, _spine, _table
 from ._axis import LogAxis
 from ._cells import NO_BAR
-from ._names import clipped_apart
+from ._names import clipped_apart, ends_apart
 from ._rows import Reading, Rows, Side, in_sight, rows
 from ._source import HOWS
-from ._values import STATES, Data, clipped, docs_page, log10, plural, sentence, shape, short
+from ._values import STATES, Data, docs_page, log10, plural, sentence, shape, short
 from ._words import CODE
 
 # Mid tones that can be read on dark and on light ground.
@@ -86,7 +87,9 @@ def layer_table(sides: Sequence[Side], width: int) -> Table:
     shown = in_sight(found, MOST_ROWS)
     most = 26 if width >= 60 else 14
     called = clipped_apart(found.names, most)
-    name = min(most + 8, max((len(called[at]) + _flagged(found, at) for at in shown), default=5))
+    widths = [len(called[at]) + _flagged(found, at) for at in shown]
+    widths += [len(_left_out(count)) for count in _gaps(shown)]
+    name = min(most + 8, max(widths, default=5))
     bar = max(8, min(40, (width - name) // len(sides) - 13))
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="")
     table.add_column(Text("Layer", STYLES["quiet"]), width=name, no_wrap=True)
@@ -110,8 +113,18 @@ def _side_head(side: Side, scale: LogAxis, bar: int) -> Text:
     return Text("\n").join([Text(name, "bold"), Text(_spine.loss(side.diagnosis)), axis])
 
 
+def _gaps(shown: Sequence[int]) -> list[int]:
+    """Return how many layers are left out, wherever some are."""
+    counts = [at - last - 1 for last, at in pairwise((-1, *shown))]
+    return [count for count in counts if count]
+
+
+def _left_out(count: int) -> str:
+    return f"⋮ {plural(count, 'layer')}"
+
+
 def _gap(found: Rows, start: int, end: int) -> list[Text]:
-    cells = [Text(f"⋮ {plural(end - start, 'layer')}", STYLES["quiet"])]
+    cells = [Text(_left_out(end - start), STYLES["quiet"])]
     for side in found.readings:
         known = [short(layer["elasticity"]) for layer in side[start:end] if layer]
         ends = (f"{known[0]} to", known[-1]) if known else ("", "")
@@ -185,6 +198,7 @@ def plan_table(plan: Data, width: int) -> Table:
     for head in ("From", "To", "Joined by", "On the skip", "Shape"):
         table.add_column(head, no_wrap=True, overflow="ellipsis")
     skips, most = plan["skips"], width // 4
+    ends = ends_apart(skips, most)
     hidden = len(skips) - MOST_SKIPS + 1 if len(skips) > MOST_SKIPS else 0
     ahead = MOST_SKIPS // 2
     for at, skip in enumerate(skips):
@@ -193,7 +207,7 @@ def plan_table(plan: Data, width: int) -> Table:
                 table.add_row(Text(f"⋮ {plural(hidden, 'more skip')}", STYLES["quiet"]))
             continue
         joined = HOWS.get(skip["merge"], skip["merge"])
-        cells = [clipped(skip["source"], most), clipped(skip["destination"], most), joined]
+        cells = [*ends[at], joined]
         cells += [skip["shortcut"], shape(skip["destination_shape"])]
         table.add_row(*(Text(cell) for cell in cells))
     return table
