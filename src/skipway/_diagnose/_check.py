@@ -69,7 +69,8 @@ def check_model(model: object) -> None:
     if not parameters:
         raise ModelError(
             f"The model ({type(model).__name__}) has no parameters, so there is no gradient to "
-            "follow. Register its layers as attributes, in nn.ModuleList where they are many."
+            "follow. Register its layers as attributes, in nn.ModuleList where they are many; of a "
+            "quantised model give the one that it was made from."
         )
     for name, parameter in parameters:
         if isinstance(parameter, nn.parameter.UninitializedParameter):

@@ -91,6 +91,9 @@ SLOW = TOO_SLOW = 10**-3.2
 # five hundred. At SURELY_SLOW it takes eight hundred to take off the loss what STUCK asks for.
 SURELY_SLOW = TOO_SLOW / 10
 PATIENCE = 200
+# From here down it takes eight thousand, and a training that is watched is told before it has taken
+# as many as PATIENCE.
+HOPELESS = TOO_SLOW / 100
 FAST = 10**-0.5
 # From here on, where too large begins in the trial, one step leaves it in doubt.
 DOUBTFUL = 0.1

@@ -210,9 +210,9 @@ class Judge:
     def _slow(self, stuck: bool, number: int) -> bool:
         if not stuck or len(self._progress) <= limit.BEGUN:
             return False
-        # Steps that take a little each are given time; next to nothing stays next to nothing.
+        # A plateau is given time; what would take thousands of steps is said at once.
         early = number - self.history.steps[0].number < limit.PATIENCE
-        return self._slower(limit.SURELY_SLOW if early else limit.TOO_SLOW)
+        return self._slower(limit.HOPELESS if early else limit.TOO_SLOW)
 
     def _slower(self, than: float) -> bool:
         warming = self._rates[-1] > self._rates[0]

@@ -71,7 +71,8 @@ KINDS: dict[str, Kind] = {
         "The optimizer holds these weights and they require a gradient, yet none arrives: it is "
         "not small, there is none.",
         "Take the `detach`, `.data` or `torch.no_grad` out of the way, or freeze these layers with "
-        "requires_grad_(False) if it is meant.",
+        "requires_grad_(False) if it is meant. Where no layer gets one, look whether the loss is "
+        "computed with this model, and not with a copy of it.",
         "reattach",
     ),
     "dead": Kind(
