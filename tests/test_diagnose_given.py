@@ -294,3 +294,26 @@ def test_a_layer_that_forward_forgets_is_told(frozen):
             "there."
         ]
     )
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (lambda loss: (loss, {"accuracy": 0}), "of type tuple, .* Return the loss alone"),
+        (lambda loss: {"loss": loss}, "of type dict, .* Return the loss alone"),
+        (lambda loss: loss.item(), r"of type float, .* without \.item\(\)"),
+        (lambda loss: None, "of type NoneType, .* has to return it"),
+    ],
+)
+def test_a_loss_that_is_no_tensor_is_told_by_what_it_is(made, words):
+    with pytest.raises(LossError, match=words):
+        diagnose(network(), BATCH, lambda output, y: made(F.cross_entropy(output, y)))
+
+
+def test_a_watched_training_says_that_it_cannot_be_asked():
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with watch(model, optimizer) as seen:
+        train(model, optimizer, 1)
+    with pytest.raises(SkipwayError, match="of a watched training"):
+        seen.diagnosis().what_if(skip=("0", "2"))

@@ -197,8 +197,7 @@ def loss_of(model: nn.Module, batch: Any, loss: Loss | None, objective: Objectiv
         value = loss(call(model, inputs), targets)
     if not isinstance(value, Tensor):
         raise LossError(
-            f"The loss is a {type(value).__name__}, not a tensor. Return the tensor itself, "
-            "without .item() or float()."
+            f"The loss is of type {type(value).__name__}, not a tensor. {_instead_of(value)}"
         )
     if value.numel() != 1:
         raise LossError(
@@ -206,6 +205,14 @@ def loss_of(model: nn.Module, batch: Any, loss: Loss | None, objective: Objectiv
             'or reduction="mean".'
         )
     return value.reshape(())
+
+
+def _instead_of(loss: Any) -> str:
+    if loss is None:
+        return "The function has to return it."
+    if isinstance(loss, (int, float)):
+        return "Return the tensor itself, without .item() or float()."
+    return "Return the loss alone, without what goes with it."
 
 
 def call(model: nn.Module, inputs: Any) -> Any:

@@ -161,7 +161,7 @@ class Diagnosis(Drawn):
 
         Raises:
             SkipwayError: no such layers or skip, shapes that do not fit, the model is no longer
-                as it was, or this diagnosis was read from a file and holds no model.
+                as it was, or this is of a watched training, copied or read from a file.
 
         Example:
             >>> import torch
@@ -177,8 +177,8 @@ class Diagnosis(Drawn):
         """
         if self.ask is None:
             raise SkipwayError(
-                "This diagnosis holds no model: it was copied or read from a file. Diagnose the "
-                "model again, then ask.",
+                "This diagnosis holds no model: it is of a watched training, was copied or read "
+                "from a file. Diagnose the model on a batch, then ask.",
                 page="diagnosis#what-if",
             )
         return self.ask(self, skip, cut)
