@@ -300,11 +300,23 @@ def test_chance_is_the_entropy_and_the_variance():
 
 def test_dependence_tells_labels_from_shuffled_labels():
     inputs, targets = digits(128)
-    assert dependence([inputs], [targets]) < 0.01
+    assert dependence([inputs], [targets]) == 2 / 200  # none of 199 permutations, by two tests
     order = torch.randperm(128, generator=torch.Generator().manual_seed(3))
     values = [dependence([inputs], [targets[order.roll(k)]]) for k in range(1, 9)]
     assert sum(value < 0.05 for value in values) <= 2  # one in twenty under the null
-    assert dependence([inputs], [inputs[:, :3].sum(1)]) < 0.01
+    assert dependence([inputs], [inputs[:, :3].sum(1)]) == 2 / 200
+
+
+def test_dependence_sees_what_goes_up_and_down_over_the_inputs():
+    generator = torch.Generator().manual_seed(4)
+    places = 2 * torch.rand(128, 2, generator=generator) - 1
+    waves = torch.sin(9 * places[:, 0]) * torch.cos(7 * places[:, 1])
+    # Its correlation with each coordinate, which is what a straight line would use, is next to 0.
+    assert torch.corrcoef(torch.stack([*places.T, waves]))[2, :2].abs().max() < 0.2
+    assert dependence([places], [waves]) == 2 / 200
+    orders = [torch.randperm(128, generator=generator) for _ in range(20)]
+    # Of two tests the better one counts, and twice: under the null one in twenty at most.
+    assert sum(dependence([places], [waves[order]]) < 0.05 for order in orders) <= 3
 
 
 # --- known illnesses beyond the cases --------------------------------------------------------

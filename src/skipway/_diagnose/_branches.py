@@ -78,6 +78,7 @@ def _branch(
         share=added / stream if stream else math.inf,
         fall=0.0 if zero else _fall(heights[weakest], max(heights.values())),
         weakest=weakest,
+        cut=not any(weight.reached for weight in learns),
         blank=not zero and _blank(seen.units[units[0]].signal, seen.units[units[-1]].signal),
     )
 

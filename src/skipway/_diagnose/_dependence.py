@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 
 import torch
 from torch import Tensor
@@ -18,9 +17,12 @@ _KINDS = 1024  # of tokens that are told apart when they are counted
 def dependence(inputs: Sequence[Tensor], targets: Sequence[Tensor]) -> float:
     """Return the p-value of "the targets are independent of the inputs".
 
-    Distance covariance (Székely, Rizzo and Bakirov 2007), judged by permuting the targets, which
-    holds whatever the distances are. Real numbers are as far apart as they are in space. Integers
-    are names: samples differ in at how many places they have another one, and in how often each
+    Twice the smaller one of two (Bonferroni's bound): distance covariance (Székely, Rizzo and
+    Bakirov 2007), which sees what follows over the whole range of the inputs, and how far the
+    targets of nearest neighbours are apart (Friedman and Rafsky 1983), which also sees what goes
+    up and down many times over that range. Both are judged by permuting the targets, which holds
+    whatever the distances are. Real numbers are as far apart as they are in space. Integers are
+    names: samples differ in at how many places they have another one, and in how often each
     occurs, wherever that is.
 
     Args:
@@ -29,15 +31,38 @@ def dependence(inputs: Sequence[Tensor], targets: Sequence[Tensor]) -> float:
     """
     room = _NUMBERS // sum(each[0].numel() for each in inputs)
     size = min(len(inputs[0]), _MOST, max(room, _FEWEST))
-    left, right = (
-        _centred(_distances([each[:size] for each in both])) for both in (inputs, targets)
-    )
+    near, apart = (_distances([each[:size] for each in both]) for both in (inputs, targets))
+    left, right = _centred(near), _centred(apart)
+    one = torch.arange(size, device=near.device)
+    next_to = near.fill_diagonal_(torch.inf).argmin(1)
     generator = torch.Generator().manual_seed(0)
     orders = [torch.randperm(size, generator=generator) for _ in range(_PERMUTATIONS)]
-    others = (right[order][:, order] for order in (each.to(right.device) for each in orders))
-    sums = torch.stack([(left * each).sum() for each in chain((right,), others)])
-    higher = int((sums[1:] >= sums[0]).sum())
-    return (1 + higher) / (1 + _PERMUTATIONS)
+    sums, gaps = [(left * right).sum()], [-apart[one, next_to].sum()]
+    for order in (each.to(right.device) for each in orders):
+        sums.append((left * right[order][:, order]).sum())
+        gaps.append(-apart[order, order[next_to]].sum())
+    return min(1.0, 2 * min(_share_above(sums), _share_above(gaps)))
+
+
+def _share_above(values: list[Tensor]) -> float:
+    """Return the share of values that are no lower than the first one, itself among them."""
+    return float((torch.stack(values) >= values[0]).double().mean())
+
+
+def mostly_new(inputs: Sequence[Tensor], half: int) -> bool:
+    """Tell whether most names in the second half of these samples do not occur in the first.
+
+    Of such names (of people, of things), nothing that is learned from one half can be of use for
+    the other. Where any of the inputs are real numbers they may tell what the names do not.
+
+    Args:
+        inputs: each `(batch, ...)`.
+        half: how many samples the first half has, and the second.
+    """
+    if any(each.is_floating_point() or each.is_complex() for each in inputs):
+        return False
+    seen = [torch.isin(each[half : 2 * half], each[:half]).double().mean() for each in inputs]
+    return float(torch.stack(seen).mean()) < 0.5
 
 
 def _distances(parts: Sequence[Tensor]) -> Tensor:

@@ -32,6 +32,7 @@ class Branch:
         weakest: the layer of the branch where it is lowest.
         blank: what comes out of it is the same for every sample, though what goes in is not.
         parallel: beside it are other branches and no skip.
+        cut: no way back leads to its weights at all, though they ask for a gradient.
     """
 
     source: str
@@ -44,6 +45,7 @@ class Branch:
     weakest: str
     blank: bool = False
     parallel: bool = False
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,11 @@ class Facts:
     """One constant answer is right for the whole batch."""
     rare: bool = False
     """They are one of two, of which the other may be rare."""
+    unregistered: tuple[tuple[str, int], ...] = ()
+    """Name and size of weights that get a gradient, and that neither the model nor the optimizer
+    knows of."""
+    starved: tuple[str, ...] = ()
+    """Layers that read nothing but zeros, whatever the sample."""
     sizes: tuple[float, ...] = ()
     """Root mean square of each layer's output, in the order of `layers`."""
     starts: tuple[Start, ...] = ()
@@ -253,6 +260,25 @@ class Facts:
     def far_off(self) -> bool:
         """Whether the targets are of another size than the answers, by thousands."""
         return self.distance > limit.FAR_OFF
+
+    @property
+    def starved_at(self) -> int | None:
+        """The place of the first layer that reads only zeros, behind one that answers something.
+
+        What starts at zero, or is zero, has findings of its own.
+        """
+        names = [layer.name for layer in self.layers]
+        at = next((i for i, name in enumerate(names) if i and name in self.starved), None)
+        if at is None or self.zero_started or not self.sizes[at - 1] > 0:
+            return None
+        before = self.layers[:at]
+        lost = any(layer.elasticity == 0 for layer in before)
+        return at if lost and all(layer.weight > 0 for layer in before) else None
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether the loss sends a gradient of exactly zero to whatever the layers answer."""
+        return self.loss != 0 and all(layer.output_gradient == 0 for layer in self.layers)
 
     @property
     def drowned(self) -> bool:

@@ -21,6 +21,7 @@ from ._words import code
 
 # What is constant between its jumps: autograd sends back zeros.
 _FLAT = {"round", "floor", "ceil", "trunc", "fix", "sign", "sgn", "heaviside"}
+_BEHIND = "a loss without a way back to the model's answers"
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,15 @@ def with_faults(
     """Return `facts` with what is broken filled in."""
     own = {unit.name: first_name[unit.parameters[0]] for unit in seen.graph.units}
     zero = [n for n, p in own.items() if weights[p].norm == 0 and weights[p].gradient > 0]
-    cut_off = _cut_off(seen, own, weights)
+    lost = _lost_behind(seen, weights)
+    cut_off = tuple(own) if lost else _cut_off(seen, own, weights)
     moved = moves or {}
     return replace(
         facts,
         unfit=tuple(name for name, each in weights.items() if not math.isfinite(each.norm)),
         non_finite=_non_finite(seen),
         bad_gradient=_bad_gradient(seen, weights),
-        cut=_cut(seen),
+        cut=_BEHIND if lost else _cut(seen),
         cut_off=cut_off,
         cut_beside=_passable(seen.graph, set(cut_off)),
         cut_calls=_cut_calls(seen, own, weights),
@@ -68,6 +70,7 @@ def with_faults(
         over_two=over_two(model, seen.graph),
         through_time=_through_time(facts, seen.graph),
         passable=_passable(seen.graph, {layer.name for layer in facts.dying}),
+        starved=_starved(seen),
         unchanged=tuple(
             (n, moved[p].size - moved[p].changed if p in moved else weights[p].size)
             for n, p in own.items()
@@ -179,6 +182,29 @@ def _cut(seen: Probe) -> str | None:
         return f"{what} in {code(own[0])}"
     where = f" in {code(node.module)}" if node.module else ""
     return f"{what}{where} behind {code(_layer_before(seen.graph, node.index))}"
+
+
+def _starved(seen: Probe) -> tuple[str, ...]:
+    """Return the layers that read only zeros, where no way goes around them.
+
+    A state that begins at zero comes from no layer, and so is nothing that got lost.
+    """
+    graph, layers = seen.graph, sum(1 << unit.node for unit in seen.graph.units)
+    names = tuple(
+        unit.name
+        for unit in graph.units
+        if seen.units[unit.name].reads_nothing and graph.ancestors(unit.node) & layers
+    )
+    return () if _passable(graph, names) else names
+
+
+def _lost_behind(seen: Probe, weights: Mapping[str, Weight]) -> bool:
+    """Tell whether the loss asks for a gradient of its own and reaches none of the parameters.
+
+    So does one that is made anew from a number, or follows from a comparison.
+    """
+    learn = [each for each in weights.values() if each.requires_grad]
+    return seen.connected and bool(learn) and not any(each.reached for each in learn)
 
 
 def _cut_off(seen: Probe, own: Mapping[str, str], weights: Mapping[str, Weight]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from ._doubts import doubts_of
 from ._facts import Facts
 from ._floor import Floor, lowest_loss
 from ._groups import fair_rates
-from ._labels import carried_over, pairs_of
+from ._labels import carried_over, only_new_names, pairs_of
 from ._noise import noise_share
 from ._search import Search
 from ._stepped import Stepped, Tried, is_stuck, stands_still
@@ -197,7 +197,8 @@ def _with_labels(task: Task, optimizer: Together, tried: Tried, facts: Facts, st
     value = facts.dependence
     if value is None or not (value >= limit.INDEPENDENT or facts.branch_in_doubt):
         return tried
-    if facts.undecided_labels and not facts.branch_in_doubt:
+    names = value >= limit.INDEPENDENT and only_new_names(task)
+    if (facts.undecided_labels or names) and not facts.branch_in_doubt:
         task.notes.append(
             "Whether the labels say anything about the inputs could not be told "
             f"(p = {prose(value)}). A larger batch tells."

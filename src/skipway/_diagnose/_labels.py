@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from .._case import split, take
 from .._trace._calls import tensors
 from . import _thresholds as limit
+from ._dependence import mostly_new
 from ._facts import Facts
 from ._search import search_rate
 from ._stepped import Tried
@@ -33,6 +34,12 @@ def pairs_of(batch: Any, size: int) -> tuple[list[Tensor], list[Tensor]] | None:
     every = [*inputs, *targets]
     alike = all(each.dim() and len(each) == size and each.numel() for each in every)
     return (inputs, targets) if inputs and targets and alike else None
+
+
+def only_new_names(task: Task) -> bool:
+    """Tell whether the inputs are names of which most occur in one half of the batch alone."""
+    pairs = pairs_of(task.batch, task.size)
+    return pairs is not None and mostly_new(pairs[0], min(task.size // 2, _ENOUGH))
 
 
 def carried_over(

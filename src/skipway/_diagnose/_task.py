@@ -122,6 +122,9 @@ class Task:
             step=None if taken is None else summed(taken, abs(facts.loss) or 1.0),
             rates=rates_of(self.optimizer),
             decay=groups.decay(self.optimizer),
+            unregistered=tuple(
+                (name, size) for name, own, size in seen.outside if own not in (held or ())
+            ),
             exchanged=groups.exchanged(facts, self.model, self.optimizer),
             slow=groups.slow(facts, self.model, self.optimizer),
             stopped=groups.stopped(self.optimizer),

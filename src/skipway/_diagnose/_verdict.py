@@ -8,6 +8,7 @@ from .._results import Finding
 from . import _thresholds as limit
 from ._facts import Facts
 from ._judgement import Judgement, Rule
+from ._rules import _alike as alike
 from ._rules import _answer as answer
 from ._rules import _batch as batch
 from ._rules import _branch as branch
@@ -24,18 +25,21 @@ BEFORE_TRIAL: tuple[Rule, ...] = (
     meaning.non_finite,
     meaning.detached,
     meaning.frozen,
+    meaning.unregistered,
     signal.dead_units,
     signal.saturation,
-    signal.symmetric,
+    alike.symmetric,
+    alike.starved,
     step.underflow,
     depth.vanishing,
     signal.exploding,
-    signal.collapsed_signal,
+    alike.collapsed_signal,
     branch.dead_branches,
     branch.dying_branches,
     answer.squashed_answers,
     answer.unpaired_answers,
     batch.normalised_over_two,
+    answer.no_slope,
 )
 AFTER_TRIAL: tuple[Rule, ...] = (
     answer.flat_end,

@@ -92,6 +92,7 @@ def _unit(every: Sequence[tuple[UnitProbe, float]]) -> UnitProbe:
         alive=statistics.median(alive),
         rms=statistics.median(unit.rms for unit in probes),
         reached=any(unit.reached for unit in probes),
+        reads_nothing=all(unit.reads_nothing for unit in probes),
         signal=middle(lambda unit: unit.signal),
         input_signal=middle(lambda unit: unit.input_signal),
         silent=min(silent, default=None),

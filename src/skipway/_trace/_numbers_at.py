@@ -8,6 +8,7 @@ from torch import Tensor
 # Numbers that are cast to float64 at a time: twice over they still lie in the cache, and fewer are
 # not shared among threads.
 _PIECE = 2**18
+ALL_ZERO = -2.0  # in the place of a share, which a signal of zero has none of
 _FEW = 2**15  # of which torch's own reduction into float64 is the quickest
 
 
@@ -113,7 +114,10 @@ def _room(tensor: Tensor, count: int) -> Tensor:
 
 
 def signal_share(tensor: Tensor, batch: int) -> Tensor:
-    """Return `||h - mean over the batch|| / ||h||`, or -1 where it has no meaning."""
+    """Return `||h - mean over the batch|| / ||h||`, or a negative number where it has no meaning.
+
+    That is `ALL_ZERO` where `h` is zero for every sample.
+    """
     length = tensor.shape[0] if tensor.dim() > 1 else 0
     if length < 2 or length % batch:
         return torch.full((), -1.0, device=tensor.device)
@@ -122,4 +126,5 @@ def signal_share(tensor: Tensor, batch: int) -> Tensor:
     whole, mean = torch.linalg.vector_norm(values), values.mean(0)
     apart = values - mean if values.dtype == given.dtype else values.sub_(mean)
     share = torch.linalg.vector_norm(apart) / whole
-    return torch.where(whole > 0, share, -torch.ones_like(share))
+    # NaN is no zero.
+    return torch.where(whole == 0, torch.full_like(share, ALL_ZERO), share)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -23,9 +23,10 @@ from ._chains import reaches
 from ._crossing import activation_of, crossings, joins, pieces_of, tap_of
 from ._flat import saturated_share, silent_share
 from ._graph import Graph, Unit
-from ._numbers_at import Numbers, norm, signal_share
+from ._numbers_at import ALL_ZERO, Numbers, norm, signal_share
 from ._observe import record
 from ._skips import read_joints
+from ._unregistered import reached_of, unregistered
 
 # Memory that was not written yet: what stands in it is no value of the model.
 _UNWRITTEN = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"}
@@ -52,6 +53,7 @@ class UnitProbe:
         skip_to: the last layer of the same shape that it is in series with.
         around: see `LayerReading`.
         spread: see `LayerReading`.
+        reads_nothing: what it reads is zero for every sample.
     """
 
     output: float
@@ -69,6 +71,7 @@ class UnitProbe:
     skip_to: str | None = None
     around: float | None = None
     spread: float | None = None
+    reads_nothing: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ class Probe:
             trainable weights.
         outputs_at: `||h||` by node.
         gradients_at: `||dL/dh||` of layers, skipped tensors and joins by node.
+        outside: name, identity and size of weights that get a gradient and that the model does
+            not know of.
     """
 
     graph: Graph
@@ -98,6 +103,7 @@ class Probe:
     cut: int | None
     outputs_at: dict[int, float]
     gradients_at: dict[int, float]
+    outside: tuple[tuple[str, int, int], ...] = ()
 
 
 def probe(
@@ -127,12 +133,14 @@ def probe(
     try:
         with torch.inference_mode(False), torch.enable_grad():
             graph, loss = record(model, run, visit=watcher.visit, alter=alter, kept=kept)
+            outside = reached_of(loss, unregistered(model))
             watcher.prepare(graph)
             gradients = differentiate(model, loss)
     finally:
         watcher.release()
     watcher.numbers.put("loss", -1, loss.detach().to(norm(loss).dtype))
-    return watcher.result(graph, loss.requires_grad, gradients, cut_of(graph, model))
+    seen = watcher.result(graph, loss.requires_grad, gradients, cut_of(graph, model))
+    return replace(seen, outside=outside)
 
 
 class _Watcher:
@@ -282,6 +290,7 @@ class _Watcher:
             with_skip=None if skip is None else math.hypot(skip * size, *around),
             around=(math.hypot(*around) / alive) ** 2 if around and alive else None,
             skip_to=None if skip is None else _name_at(graph, self.reaches[node]),
+            reads_nothing=read.get("input_signal", {}).get(node) == ALL_ZERO,
         )
 
 

@@ -44,6 +44,31 @@ def squashed_answers(facts: Facts) -> Judgement | None:
     )
 
 
+def no_slope(facts: Facts) -> Judgement | None:
+    """A loss whose slope is exactly zero where the answers are."""
+    if not facts.unanswered or facts.cut_off or facts.underflow or squashed_answers(facts):
+        return None
+    last = facts.layers[-1].name
+    evidence = f"The loss is {prose(facts.loss)}, and its gradient is exactly zero for every "
+    evidence += f"layer, {code(last)} among them."
+    return Judgement(
+        Finding(
+            cause="saturation",
+            title="The loss has no slope",
+            place=f"Behind {code(last)}.",
+            evidence=evidence,
+            remedy="Look between the last layer and the loss: a softmax over one number, a sigmoid "
+            "or tanh far out on its ends, a clamp that everything is beyond.",
+            sure="Certain for this batch. Nothing comes back even to the last layer.",
+            treatment="loss",
+            layers=(last,),
+        ),
+        headline="The loss does not answer.",
+        summary=f"{evidence} Whatever the last layer answers, near here the loss stays the same.",
+        place=last,
+    )
+
+
 def flat_loss(facts: Facts) -> Judgement | None:
     """A loss that answers, whatever they come from, do not bring down."""
     tried = facts.tried

@@ -11,31 +11,48 @@ from .._facts import Branch, Facts
 from .._judgement import Judgement
 from .._words import code, decades, listed, percent, plural
 
+_REATTACHED = (
+    "Take the `detach`, `.data` or `torch.no_grad` out of the branch, or give it a loss of its "
+    "own from before the cut: a codebook learns from ||code - x.detach()||, and not from what is "
+    "passed straight through. If it is meant, freeze these weights with requires_grad_(False)."
+)
+
 
 def dead_branches(facts: Facts) -> Judgement | None:
     """Branches none of whose weights could change the loss."""
     dead = [each for each in facts.branches if _powerless(each) or (each.blank and not _long(each))]
     if not dead:
         return None
+    if all(set(each.layers) <= set(facts.cut_off) for each in dead):
+        return None  # another finding says so, and whether they are missed
     silent = {layer.name for layer in facts.layers if (layer.silent or 0) >= limit.SILENT}
     off = all(silent & set(branch.layers) for branch in dead)
     worst = min(dead, key=lambda branch: (not _powerless(branch), branch.reach))
     what = _what(dead)
+    cut = all(each.cut for each in dead)
     main = len(dead) > limit.MOST_BRANCHES * len(facts.branches)
     return Judgement(
         Finding(
-            cause="dead-units" if off else "vanishing",
+            cause="detached" if cut else "dead-units" if off else "vanishing",
             title=f"{'A branch' if len(dead) == 1 else 'Branches'}{_beside(dead)} "
-            f"{'is' if len(dead) == 1 else 'are'} dead",
+            + (
+                ("gets" if len(dead) == 1 else "get") + " no gradient"
+                if cut
+                else ("is" if len(dead) == 1 else "are") + " dead"
+            ),
             place=f"{what[0].upper()}{what[1:]}.",
             evidence=_evidence(worst),
-            remedy=_revived(off),
-            sure=f"Certain for this batch of {facts.batch}. A branch that only starts at zero is "
+            remedy=_REATTACHED if cut else _revived(off),
+            sure="Certain. Their gradient is not small, there is none."
+            if cut
+            else f"Certain for this batch of {facts.batch}. A branch that only starts at zero is "
             "not called dead: its last weights have a gradient.",
-            treatment="initialisation",
+            treatment="reattach" if cut else "initialisation",
             layers=tuple(name for branch in dead for name in branch.layers),
         ),
-        headline=f"The branches are dead; only {_left(dead)}.",
+        headline="The gradient of the branches is cut off."
+        if cut
+        else f"The branches are dead; only {_left(dead)}.",
         summary=f"In {plural(len(dead), 'branch', 'branches')} of "
         f"{len(facts.branches)} no weight gets a gradient that matters. What goes past them is all "
         "that the network computes.",

@@ -19,7 +19,7 @@ from ._meaning import missed
 def vanishing(facts: Facts) -> Judgement | None:
     """The gradient shrinks from layer to layer on its way back."""
     dying = facts.dying
-    if facts.underflow:
+    if facts.underflow or facts.unanswered or facts.starved_at:
         return None
     if facts.zero_started and any(math.isinf(layer.decades_lost) for layer in dying):
         return None

@@ -113,6 +113,9 @@ def detached(facts: Facts) -> Judgement | None:
             remedy="What it answers with goes forward, and the gradient straight through: "
             "x + (rounded - x).detach()."
             if "slope is zero" in where
+            else "Compute the loss in torch all the way from the answers: no torch.tensor(loss), "
+            "loss.data, .item() or comparison on the way. A requires_grad_() on it only hides that."
+            if where.startswith("a loss")
             else "Take the `detach`, `.data`, `.item()` or `torch.no_grad` out of the way. If "
             "it is meant, freeze these layers with requires_grad_(False), so that it can be read.",
             sure="Certain. The gradient is not small, there is none.",
@@ -194,6 +197,38 @@ def frozen(facts: Facts) -> Judgement | None:
         + f" among them. {_why(facts)} {_left(facts, weights - fixed, head_still)}",
         place=names[-1],
         main=main,
+    )
+
+
+def unregistered(facts: Facts) -> Judgement | None:
+    """Weights that would learn and that `parameters()` does not list."""
+    if not facts.unregistered:
+        return None
+    known = sum(layer.weights for layer in facts.layers)
+    size = sum(each for _, each in facts.unregistered)
+    names = [name for name, _ in facts.unregistered]
+    many = len(names) > 1
+    evidence = f"{listed(names)} {'get' if many else 'gets'} a gradient and {'ask' if many else ''}"
+    evidence += f"{'' if many else 'asks'} for one, but model.parameters() does not list "
+    evidence += f"{'them' if many else 'it'}: {count(size)} weights beside {count(known)} that it "
+    evidence += "does."
+    return Judgement(
+        Finding(
+            cause="frozen",
+            title="Weights that nobody knows of",
+            place=f"{listed(names)}.",
+            evidence=evidence,
+            remedy="Keep layers in nn.ModuleList or nn.ModuleDict instead of a list or dict, and "
+            "tensors as nn.Parameter, not as what an operation on one returns. If they are not to "
+            "learn, say so with requires_grad_(False).",
+            sure="Certain that no optimizer built from model.parameters() moves them, and that "
+            "state_dict() leaves them out.",
+            treatment="optimizer",
+        ),
+        headline="Weights that should learn are not the model's.",
+        summary=f"{evidence} An optimizer built from it never moves them.",
+        place=facts.layers[-1].name,
+        main=size > known,
     )
 
 

@@ -11,7 +11,6 @@ from .._facts import Facts
 from .._judgement import Judgement
 from .._stepped import falls_short, is_stuck
 from .._words import code, percent, plural, span
-from ._depth import nearly
 
 
 def dead_units(facts: Facts) -> Judgement | None:
@@ -84,65 +83,6 @@ def saturation(facts: Facts) -> Judgement | None:
         "flat ends of the activation. There its slope is next to nothing, and so is every "
         "gradient that has to pass.",
         place=worst.name,
-    )
-
-
-def collapsed_signal(facts: Facts) -> Judgement | None:
-    """Deep layers that can no longer tell the samples apart."""
-    if facts.arriving is None or facts.arriving >= limit.COLLAPSED:
-        return None
-    known = [layer for layer in facts.layers if layer.signal is not None]
-    low = [layer for layer in known if (layer.signal or 0) < limit.COLLAPSED]
-    if not low:
-        return None
-    first, start = low[0], known[0]
-    assert first.signal is not None
-    assert start.signal is not None
-    same = "What differs between samples is"
-    found = Judgement(
-        Finding(
-            cause="collapsed-signal",
-            title="All inputs look the same to the deep layers",
-            place=f"From {code(first.name)} on.",
-            evidence=f"{same} {prose(start.signal)} of the signal at {code(start.name)}"
-            + (f", {prose(first.signal)} at {code(first.name)}" if first is not start else "")
-            + f" and {prose(facts.arriving)} in what {code(facts.layers[-1].name)} reads.",
-            remedy="Normalise the inputs, and start biases at zero, so that what the samples "
-            "share does not outweigh what tells them apart.",
-            sure=f"Certain that it happens in this batch of {count(facts.batch)}.",
-            treatment="normalisation",
-            layers=tuple(layer.name for layer in low),
-        ),
-        headline="All inputs look the same to the deep layers.",
-        summary=f"{same} {prose(facts.arriving)} of what {code(facts.layers[-1].name)} reads. "
-        "With so little to tell them apart, the best it can do is to give one answer to all.",
-        place=first.name,
-    )
-    return nearly(found) if facts.hardly_collapsed and facts.bearable else found
-
-
-def symmetric(facts: Facts) -> Judgement | None:
-    """Units that start alike, in every layer, and so stay alike."""
-    names = facts.alike
-    if len(names) < 2 or len(names) < len(facts.layers):
-        return None
-    return Judgement(
-        Finding(
-            cause="collapsed-signal",
-            title="All units of a layer are alike",
-            place=f"{span(names, len(facts.layers))}.",
-            evidence="Every unit of these layers has the same weights as its neighbours, so all of "
-            "them answer alike, get the same gradient and stay alike.",
-            remedy="Start the weights at random (kaiming_normal_ for ReLU, xavier_normal_ for "
-            "tanh), not at one constant.",
-            sure="Certain. Compared weight by weight.",
-            treatment="initialisation",
-            layers=names,
-        ),
-        headline="All units of a layer are alike.",
-        summary="Each layer, however wide, is one unit many times over. Nothing that gradient "
-        "descent does tells them apart again.",
-        place=names[0],
     )
 
 
