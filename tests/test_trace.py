@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+from collections import deque
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -147,3 +150,48 @@ def test_visit_sees_a_tensor_before_it_is_changed_in_place() -> None:
 
     record(model, lambda: model(torch.randn(64, 4)), visit=visit)
     assert lowest[1] < 0 <= lowest[2]
+
+
+class _Noting(nn.Module):
+    """Counts in a tensor that is no buffer, in an array, and in containers of containers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+        self.average = torch.zeros(3)
+        self.counts = np.zeros(2)
+        self.stats: dict[str, Any] = {"means": [], "by expert": {0: [0]}, "latest": deque(maxlen=2)}
+        self.pair = ([], torch.zeros(()))
+        self.stats["itself"] = self.stats
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.layer(x)
+        self.average.mul_(0.9).add_(y.detach().mean(0))
+        self.counts += 1
+        self.stats["means"].append(1)
+        self.stats["by expert"][0][0] += 1
+        self.stats["by expert"][1] = []
+        self.stats["latest"].append(y)
+        self.pair[0].append(y)
+        self.pair[1].add_(1)
+        return y
+
+
+def test_what_forward_notes_down_is_as_before() -> None:
+    model = _Noting()
+    model.stats["latest"].append("before")
+    with torch.no_grad():
+        model.average.copy_(torch.tensor([float("nan"), -0.0, 1.0]))
+    stats, average = model.stats, model.average
+    with untouched(model):
+        model(torch.ones(2, 4))
+        assert model.stats["means"]
+    assert model.stats is stats
+    assert model.average is average
+    assert str(average) == "tensor([nan, -0., 1.])"
+    assert model.counts.tolist() == [0, 0]
+    assert stats["means"] == []
+    assert stats["by expert"] == {0: [0]}
+    assert list(stats["latest"]) == ["before"]
+    assert model.pair[0] == []
+    assert model.pair[1] == 0
