@@ -11,6 +11,7 @@ from . import _thresholds as limit
 from ._closure import Evaluate
 from ._dependence import dependence
 from ._doubts import doubts_of
+from ._exchanged import one_for_all
 from ._facts import Facts
 from ._floor import Floor, lowest_loss
 from ._groups import fair_rates
@@ -164,13 +165,26 @@ def _with_floor(task: Task, facts: Facts, step: Stepped, tried: Tried) -> Tried:
     """Look how low the loss gets with other answers, where steps do next to nothing."""
     if stands_still(tried, facts.level) and not facts.relative:
         found = _floor(task)
-        return tried if found is None else replace(tried, floor=found.lowest)
+        if found is None:
+            return tried
+        return replace(tried, floor=found.lowest, mean=_mean(task, facts, found.lowest))
     if (facts.relative or facts.loss == 0) and step.steady < limit.SLOW:
         # A loss of no more than its rounding, at one end of what it can be: which one?
         found = _floor(task, wide=True)
         if found is not None:
-            return replace(tried, steepness=found.steepness, lies=found.lowest)
+            mean = _mean(task, facts, found.lowest)
+            return replace(tried, steepness=found.steepness, lies=found.lowest, mean=mean)
     return tried
+
+
+def _mean(task: Task, facts: Facts, lowest: float) -> float | None:
+    """Return the loss of one answer for all samples, where nothing is better."""
+    if task.objective is None:
+        return None  # the loss of the best constant answer is known
+    try:
+        return one_for_all(task.model, task.evaluate, task.again, facts.loss, lowest)
+    except Exception:
+        return None  # an objective that cannot read other answers
 
 
 def _floor(task: Task, *, wide: bool = False) -> Floor | None:

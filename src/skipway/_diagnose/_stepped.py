@@ -73,6 +73,8 @@ class Tried:
         steepness: the slope of the loss at the answers over the mean slope on the way to `lies`,
             the lowest loss found with answers of any kind, in float64; `None` likewise.
         lies: that loss.
+        mean: the loss of one answer for all samples, the mean of the network's, where answers of
+            other samples do as well too and no answers are better; `None` otherwise.
         unfrozen: where it ends when everything may learn; `None` where nothing was frozen.
     """
 
@@ -92,6 +94,7 @@ class Tried:
     floor: float | None = None
     steepness: float | None = None
     lies: float | None = None
+    mean: float | None = None
     unfrozen: float | None = None
 
 

@@ -69,6 +69,11 @@ SQUASHED = 0.3
 # a generator's loss is at its flat end.
 FLAT_END = 1e-3
 
+# What differs between the answers to different samples, as a share of them, where one answer for
+# all fulfils an objective. Two views that have collapsed: 0.10 to 0.14; that agree and have not:
+# 0.65 and more.
+ALIKE = 0.25
+
 # Targets over answers, in size. Of as many thousands no layer can change more than that part of the
 # loss (WEAK_EVERYWHERE), though signal and gradient arrive.
 FAR_OFF = 1 / WEAK_EVERYWHERE

@@ -43,6 +43,7 @@ BEFORE_TRIAL: tuple[Rule, ...] = (
 )
 AFTER_TRIAL: tuple[Rule, ...] = (
     answer.flat_end,
+    answer.one_answer,
     signal.far_targets,
     signal.drowned,
     step.part_too_slow,

@@ -131,6 +131,35 @@ def flat_end(facts: Facts) -> Judgement | None:
     )
 
 
+def one_answer(facts: Facts) -> Judgement | None:
+    """A loss that is as low as it gets with one answer for all samples."""
+    tried = facts.tried
+    if tried is None or tried.mean is None:
+        return None
+    last = facts.layers[-1].name
+    evidence = f"The loss is {prose(facts.loss)}, and with the mean answer in the place of every "
+    evidence += f"one {prose(tried.mean)}. Answers of other samples do as well as a sample's own, "
+    evidence += "and none were found that do better."
+    return Judgement(
+        Finding(
+            cause="collapsed-signal",
+            title="One answer for all samples is all that the loss asks for",
+            place=f"Behind {code(last)}.",
+            evidence=evidence,
+            remedy="A loss that asks for answers that differ (other samples as counterexamples, "
+            "a variance to keep), or what keeps them apart: one of two views behind a "
+            "stop-gradient.",
+            sure="Certain for this batch. Tried with exchanged answers, with their mean, and with "
+            "answers of every kind.",
+            treatment="loss",
+            layers=(last,),
+        ),
+        headline="The network gives one answer for all, and the loss asks for no more.",
+        summary=f"{evidence} What is low here says nothing about what was learned.",
+        place=last,
+    )
+
+
 def unpaired_answers(facts: Facts) -> Judgement | None:
     """A loss that sets every answer against every target."""
     if not facts.unpaired:
