@@ -317,3 +317,30 @@ def test_a_watched_training_says_that_it_cannot_be_asked():
         train(model, optimizer, 1)
     with pytest.raises(SkipwayError, match="of a watched training"):
         seen.diagnosis().what_if(skip=("0", "2"))
+
+
+@pytest.mark.parametrize("rate", [1e-6, 5.0])
+def test_an_objective_that_uses_another_variable_than_its_model_is_told(rate):
+    model = network()
+    optimizer = torch.optim.Adam(model.parameters(), rate)
+    before = snapshot(model)
+    with pytest.raises(LossError, match=r"without the model that it is given.* first argument"):
+        diagnose(
+            model,
+            BATCH,
+            objective=lambda _, batch: F.cross_entropy(model(batch[0]), batch[1]),
+            optimizer=optimizer,
+        )
+    after = snapshot(model)
+    assert all(before[key] == after[key] for key in before)
+
+
+def test_a_copy_that_computes_with_the_original_is_said_to_be_no_copy():
+    model = network()
+    inner = model[0]
+    model[0].forward = lambda x: F.linear(x, inner.weight, inner.bias)  # a closure, not a method
+    model[2].forward = lambda x, last=model[2]: F.linear(x, last.weight, last.bias)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-6)
+    found = diagnose(model, BATCH, F.cross_entropy, optimizer=optimizer)
+    assert any("a copy of the model computes with parameters of the" in n for n in found.notes)
+    assert "stays where it is" not in found.headline

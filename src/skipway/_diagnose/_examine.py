@@ -74,7 +74,7 @@ def diagnose(
     Raises:
         ModelError: the model has no parameters or weight layers, or raises in forward.
         BatchError: the batch is no pair, holds one sample, or NaN.
-        LossError: the loss is not one number or carries no gradient.
+        LossError: the loss is not one number, carries no gradient, or is not of the model given.
         OptimizerError: an optimizer holds none of the model's parameters, two hold the same one,
             or `steps` is no number of steps.
 

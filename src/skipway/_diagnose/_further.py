@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from .._errors import LossError
 from .._numbers import prose
 from . import _thresholds as limit
 from ._closure import Evaluate
@@ -20,7 +21,7 @@ from ._noise import noise_share
 from ._search import Search
 from ._stepped import Stepped, Tried, is_stuck, stands_still
 from ._together import Together
-from ._trial import loss_after, trains, try_steps
+from ._trial import NotOfTheCopyError, loss_after, trains, try_steps
 from ._turns import turns_of
 from ._words import either
 
@@ -56,6 +57,12 @@ def try_further(task: Task, facts: Facts) -> Facts:
         tried = _with_labels(task, optimizer, tried, facts, steps)
         tried = _with_floor(task, facts, step, tried)
     except Exception as error:
+        if isinstance(error, NotOfTheCopyError) and task.objective is not None:
+            raise LossError(
+                "The objective computes the loss without the model that it is given, so no step "
+                "on a copy can be tried. Use its first argument: objective=lambda model, batch: "
+                "loss_fn(model(batch[0]), batch[1])."
+            ) from None
         # A model that cannot be copied is still diagnosed, from one step.
         task.notes.append(
             f"No further steps could be tried on a copy ({type(error).__name__}: {error})."

@@ -17,6 +17,13 @@ from ._together import Together
 _LAST = 10  # of whose losses the mean is taken, for one that jumps
 
 
+class NotOfTheCopyError(Exception):
+    """The loss of a copy has nothing to do with the copy: steps on it would change nothing."""
+
+    def __str__(self) -> str:
+        return "a copy of the model computes with parameters of the model itself"
+
+
 def trains(model: nn.Module) -> bool:
     """Tell whether any part of a model is in training mode; some may be meant not to be."""
     return any(module.training for module in model.modules())
@@ -72,6 +79,8 @@ def try_steps(
         if step == steps or math.isinf(losses[-1]) or fmean(losses[-_LAST:]) <= until:
             break
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        if all(each is None for each in gradients):
+            raise NotOfTheCopyError
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         twin.step(Closure(clone, turns[step % len(turns)]))
