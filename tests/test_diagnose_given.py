@@ -344,3 +344,20 @@ def test_a_copy_that_computes_with_the_original_is_said_to_be_no_copy():
     found = diagnose(model, BATCH, F.cross_entropy, optimizer=optimizer)
     assert any("a copy of the model computes with parameters of the" in n for n in found.notes)
     assert "stays where it is" not in found.headline
+
+
+def test_a_wrapped_model_has_the_layers_of_the_bare_one_and_is_not_run_through_its_wrapper():
+    class Wrapper(nn.DataParallel):
+        def forward(self, *inputs: Any, **more: Any) -> Any:
+            pytest.fail("The wrapper may wait for other processes.")
+
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    bare = diagnose(model, BATCH, F.cross_entropy, optimizer=optimizer)
+    wrapped = Wrapper(model)
+    before = snapshot(wrapped)
+    assert diagnose(wrapped, BATCH, F.cross_entropy, optimizer=optimizer) == bare
+    assert snapshot(wrapped) == before
+    with watch(nn.DataParallel(model), optimizer, every=1) as seen:
+        train(model, optimizer, 1)
+    assert [each.name for each in seen.diagnosis().layers] == [each.name for each in bare.layers]

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from .._case import Loss, Objective
 from .._results import Diagnosis
 from .._trace import collector_waits, untouched
+from .._trace._watch._layers import bare
 from ..report._progress import counter
 from ._batches import parts_of
 from ._check import check_batch, check_model, check_steps, check_task, together
@@ -44,7 +45,8 @@ def diagnose(
     it is given, and is left exactly as it was. Norms are taken in float64.
 
     Args:
-        model: a network that runs eagerly.
+        model: a network that runs eagerly. With `loss_fn` it may be wrapped in DataParallel or
+            DistributedDataParallel: what is inside is diagnosed, in this process alone.
         batch: `(inputs, targets)`, inputs being a tensor, a tuple of positional or a dict of
             keyword arguments; with `objective`, anything that it takes. Two samples or more.
         loss_fn: `loss_fn(model(inputs), targets)`, one number.
@@ -92,7 +94,9 @@ def diagnose(
     check_steps(steps)
     check_model(model)
     size = check_batch(batch, pair=objective is None)
-    model = getattr(model, "_orig_mod", model)  # what torch.compile wrapped
+    # An objective calls what it was handed, wrapped or not; a loss function does not care, and one
+    # process alone must not wait for the others.
+    model = bare(model)[0] if objective is None else getattr(model, "_orig_mod", model)
     steppers = together(optimizer, model)
     tried = None if steps is None else int(steps)
     with untouched(model):
