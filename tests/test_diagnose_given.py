@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import threading
 import time
@@ -361,3 +362,26 @@ def test_a_wrapped_model_has_the_layers_of_the_bare_one_and_is_not_run_through_i
     with watch(nn.DataParallel(model), optimizer, every=1) as seen:
         train(model, optimizer, 1)
     assert [each.name for each in seen.diagnosis().layers] == [each.name for each in bare.layers]
+
+
+@pytest.mark.parametrize(
+    "middle", [nn.BatchNorm1d(16), nn.utils.parametrizations.spectral_norm(nn.Linear(16, 16))]
+)
+def test_a_backward_that_is_still_to_come_is_not_disturbed(middle):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 16), middle, nn.ReLU(), nn.Linear(16, 4))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    twin = copy.deepcopy(model)
+    loss = F.cross_entropy(model(X), Y)
+    diagnose(model, BATCH, F.cross_entropy, optimizer=optimizer)
+    loss.backward()
+    F.cross_entropy(twin(X), Y).backward()
+    for own, expected in zip(model.parameters(), twin.parameters(), strict=True):
+        assert own.grad is not None
+        assert torch.equal(own.grad, expected.grad)
+
+
+def test_a_model_with_a_part_that_is_compiled_by_jit_is_diagnosed():
+    model = nn.Sequential(compiled_by_jit(), nn.Linear(4, 4))
+    found = diagnose(model, BATCH, F.cross_entropy)
+    assert "1" in {layer.name for layer in found.layers}

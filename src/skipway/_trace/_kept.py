@@ -30,7 +30,8 @@ def kept(attributes: Mapping[str, Any]) -> list[Restore]:
     seen: set[int] = set()
     for name, value in attributes.items():
         if name in _REGISTERED:
-            found.append(_container(value))
+            if isinstance(value, dict):  # torch.jit has one of its own, which nobody changes
+                found.append(_container(value))
         else:
             _walk(value, found, seen)
     return found
@@ -63,13 +64,16 @@ def _is_plain(tensor: Tensor) -> bool:
 
 
 def tensor_state(tensor: Tensor) -> Restore:
-    """Return what brings the values of a tensor back, where they are others by then."""
+    """Return what brings the values of a tensor back, where they are others by then.
+
+    Its version stays: a backward that is still to come, of a pass before, takes it for changed
+    otherwise, as it would the statistics of a batch normalisation.
+    """
     value = tensor.detach().clone()
 
     def restore() -> None:
         if not _same(tensor, value):
-            with torch.no_grad():
-                tensor.copy_(value)
+            tensor.data.copy_(value)
 
     return restore
 
