@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim import SGD, Adam, Optimizer
+from torch.optim import LBFGS, SGD, Adam, Optimizer
 
 from causes import _data as data
 from skipway import Case, cure, diagnose
@@ -130,3 +130,38 @@ def test_the_rate_of_one_is_cured():
     assert "The steps of SGD are too large" in found.diagnosis.headline
     assert found.outcome == "cured"
     assert any("(SGD)" in variant.name for variant in found.comparison.variants)
+
+
+def newton(parameters: Iterable[nn.Parameter]) -> Optimizer:
+    return LBFGS(parameters, lr=0.5, max_iter=4)
+
+
+def newton_and_adam(parameters: Iterable[nn.Parameter]) -> list[Optimizer]:
+    own = list(parameters)
+    return [LBFGS(own[:4], lr=0.5, max_iter=4), Adam(own[4:], lr=0.01)]
+
+
+@pytest.mark.parametrize("make", [newton, newton_and_adam])
+def test_a_step_that_needs_a_closure_gets_the_loss_of_its_batch(make):
+    given = case().replace(optimizer=make, epochs=2)
+    torch.manual_seed(0)
+    model, other = network(), network()
+    other.load_state_dict(model.state_dict())
+    train(given, model, given.make_optimizer(model.parameters()), seed=1)
+    made = make(other.parameters())
+    first, *others = made if isinstance(made, list) else [made]
+    order = torch.Generator().manual_seed(1)
+    for _ in range(2):
+        for index in torch.randperm(300, generator=order).split(50):
+
+            def closure(index: Tensor = index) -> Tensor:
+                other.zero_grad()
+                loss = F.cross_entropy(other(given.train[0][index]), given.train[1][index])
+                loss.backward()
+                return loss.detach()
+
+            first.step(closure)
+            for each in others:
+                each.step()
+    for mine, theirs in zip(model.parameters(), other.parameters(), strict=True):
+        assert torch.equal(mine, theirs)

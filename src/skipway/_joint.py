@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -37,9 +38,20 @@ class Joint(Optimizer):
         self.each = tuple(each)
 
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Step each of them; none of them calls a closure."""
+        """Step each of them, with the closure where one does not step without."""
         for one in self.each:
-            one.step()
+            if asks_closure(one):
+                one.step(closure)
+            else:
+                one.step()
+
+
+def asks_closure(optimizer: Optimizer) -> bool:
+    """Tell whether an optimizer, or one of several, is only stepped with a closure, as LBFGS is."""
+    asked = (
+        inspect.signature(type(one).step).parameters.get("closure") for one in parts(optimizer)
+    )
+    return any(each is not None and each.default is each.empty for each in asked)
 
 
 def joined(made: Any) -> Any:

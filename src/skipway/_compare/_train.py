@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from .._case import Case, size, take
+from .._joint import asks_closure
 
 
 def train(
@@ -77,10 +78,19 @@ def train(
 
 def step(case: Case, model: nn.Module, optimizer: Optimizer, index: Tensor) -> None:
     """Take one optimizer step on the training samples at `index`."""
-    optimizer.zero_grad(set_to_none=True)
-    loss = case.evaluate_loss(model, take(case.train, index))
-    loss.backward()  # type: ignore[no-untyped-call]  # torch declares no types here
-    optimizer.step()
+    batch = take(case.train, index)
+
+    def closure() -> float:
+        optimizer.zero_grad(set_to_none=True)
+        loss = case.evaluate_loss(model, batch)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch declares no types here
+        return loss.detach()  # type: ignore[return-value]  # a loss is a tensor to torch, too
+
+    if asks_closure(optimizer):
+        optimizer.step(closure)
+    else:
+        closure()
+        optimizer.step()
 
 
 def batches(index: Tensor, batch_size: int, order: torch.Generator) -> list[Tensor]:

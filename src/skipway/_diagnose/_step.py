@@ -106,7 +106,7 @@ def take_step(
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
     before = {name: p for name, p in model.named_parameters() if id(p) in held}
     asked = asked if optimizer.asking else None
-    back = random_state()
+    back = (lambda: None) if asked is None else random_state()
     real, used, calls = step_on_copy(before, optimizer, gradients, asked=asked)
     decays = any(group.get("weight_decay", 0) for group in optimizer.param_groups)
     sums = {n: travelled(p, real[n], _dense(gradients.get(n))) for n, p in before.items()}
