@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -48,10 +49,13 @@ class Joint(Optimizer):
 
 def asks_closure(optimizer: Optimizer) -> bool:
     """Tell whether an optimizer, or one of several, is only stepped with a closure, as LBFGS is."""
-    asked = (
-        inspect.signature(type(one).step).parameters.get("closure") for one in parts(optimizer)
-    )
-    return any(each is not None and each.default is each.empty for each in asked)
+    return any(_asks(type(one).step) for one in parts(optimizer))
+
+
+@functools.cache
+def _asks(step: Callable[..., Any]) -> bool:
+    closure = inspect.signature(step).parameters.get("closure")
+    return closure is not None and closure.default is closure.empty
 
 
 def joined(made: Any) -> Any:
