@@ -385,3 +385,39 @@ def test_a_model_with_a_part_that_is_compiled_by_jit_is_diagnosed():
     model = nn.Sequential(compiled_by_jit(), nn.Linear(4, 4))
     found = diagnose(model, BATCH, F.cross_entropy)
     assert "1" in {layer.name for layer in found.layers}
+
+
+def swish(x: torch.Tensor) -> torch.Tensor:
+    return x * torch.sigmoid(1.702 * x)
+
+
+class Swish(nn.Module):
+    """Layers with a function between them that may be compiled by torch.jit."""
+
+    def __init__(self, act: Any) -> None:
+        super().__init__()
+        self.act, self.scale = [act], nn.Parameter(torch.ones(16))
+        self.a, self.b, self.c = nn.Linear(8, 16), nn.Linear(16, 16), nn.Linear(16, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        (act,) = self.act
+        x = act(self.a(x))
+        return self.c(act(x + self.b(x)) * self.scale)
+
+
+def test_layers_behind_a_function_of_torch_jit_are_seen_as_they_are_without_it():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch deprecates it, and timm and others have it
+        compiled = torch.jit.script(swish)
+    found = []
+    for act in (swish, compiled):
+        torch.manual_seed(0)
+        model = Swish(act)
+        optimizer = torch.optim.Adam(model.parameters(), 0.01)
+        found.append(diagnose(model, BATCH, F.cross_entropy, optimizer=optimizer))
+    plain, seen = found
+    assert [each.name for each in seen.layers] == ["a", "b", "c"]
+    for own, expected in zip(seen.layers, plain.layers, strict=True):
+        assert own.elasticity == pytest.approx(expected.elasticity, rel=1e-4)
+        assert own.gradient == pytest.approx(expected.gradient, rel=1e-4)
+    assert [each.kind for each in seen.skips] == [each.kind for each in plain.skips] == ["identity"]

@@ -24,6 +24,7 @@ from ._calls import name_of, tensors
 from ._failure import failure
 from ._graph import Graph, Node
 from ._units import find_units
+from ._unseen import Origins
 
 # Calls that take a shape or a type from their input and none of its values.
 _VALUELESS = {"zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like",
@@ -75,6 +76,7 @@ class Recorder(TorchFunctionMode):
         self.home: Mapping[Tensor, int] = WeakTensorKeyDictionary()
         self.constants: Mapping[Tensor, tuple[str, ...]] = WeakTensorKeyDictionary()
         self.arguments: list[tuple[int, ...]] = []
+        self.origins = Origins()
         self.parameters: dict[int, str] = {}
         for name, parameter in self.model.named_parameters(remove_duplicate=False):
             self.parameters.setdefault(id(parameter), name)
@@ -198,9 +200,22 @@ class Recorder(TorchFunctionMode):
             elif tensor in self.home:
                 self._wake(tensor)
                 inputs.append(self.home[tensor])
-            elif tensor in self.constants:
-                names += self.constants[tensor]
+            elif tensor in self.constants or self._find_origin(tensor):
+                names += self.constants.get(tensor, ())
+                inputs += [self.home[tensor]] if tensor in self.home else []
         return tuple(inputs), tuple(dict.fromkeys(names))
+
+    def _find_origin(self, tensor: Tensor) -> bool:
+        """Write down a tensor that comes out of something whose insides are not seen."""
+        found = self.origins.behind(tensor, self.parameters)
+        if found is None:
+            return False
+        inputs, names = found
+        if inputs:
+            self.add("unseen", tensor, inputs, names)
+        else:
+            self.constants[tensor] = names  # type: ignore[index]  # a weak dict is mutable
+        return True
 
     def _wake(self, tensor: Tensor) -> None:
         """See an output of a custom autograd function again, now that it carries a gradient.
@@ -261,6 +276,7 @@ class Recorder(TorchFunctionMode):
         )
         self.nodes.append(node)
         self.home[tensor] = node.index  # type: ignore[index]  # a weak dict is mutable
+        self.origins.put(tensor, node.index)
         if self.visit is not None:
             with torch._C.DisableTorchFunction():
                 self.visit(node.index, op, tensor, module, arguments)
