@@ -219,3 +219,44 @@ def _names(pairs, values):
     embed = nn.EmbeddingBag(200, 16)
     model = nn.Sequential(embed, nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 1))
     return look(model, (pairs, values), F.mse_loss, rate=3e-2)
+
+
+# --- the caller's model ------------------------------------------------------------------------
+
+
+class Slow(nn.Module):
+    """A student and the slow mean of it, which the forward itself moves on."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.student, self.teacher, self.how = network(), network().requires_grad_(False), how
+        with torch.no_grad():
+            for parameter in self.teacher.parameters():
+                parameter.mul_(0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            for slow, fast in zip(
+                self.teacher.parameters(), self.student.parameters(), strict=True
+            ):
+                if self.how == "lerp":
+                    slow.lerp_(fast, 0.1)
+                elif self.how == "data":
+                    slow.data.mul_(0.9).add_(fast.data, alpha=0.1)
+                elif self.how == "out":
+                    torch.lerp(slow, fast, 0.1, out=slow)
+                else:
+                    slow[...] = 0.9 * slow + 0.1 * fast
+            hint = self.teacher(x)
+        return self.student(x) + hint
+
+
+@pytest.mark.parametrize("how", ["lerp", "data", "out", "item"])
+def test_weights_that_the_forward_writes_to_are_put_back(how):
+    model = Slow(how)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    found = look(model)
+    assert found.cause == "healthy"
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    model(BATCH[0])  # which does move it, so that there was something to put back
+    assert not torch.equal(model.teacher[0].weight, before["teacher.0.weight"])

@@ -25,6 +25,7 @@ from ._failure import failure
 from ._graph import Graph, Node
 from ._units import find_units
 from ._unseen import Origins
+from ._written import keep_written, places_of
 
 # Calls that take a shape or a type from their input and none of its values.
 _VALUELESS = {"zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like",
@@ -77,6 +78,7 @@ class Recorder(TorchFunctionMode):
         self.constants: Mapping[Tensor, tuple[str, ...]] = WeakTensorKeyDictionary()
         self.arguments: list[tuple[int, ...]] = []
         self.origins = Origins()
+        self.places: dict[int, nn.Parameter] | None = None
         self.parameters: dict[int, str] = {}
         for name, parameter in self.model.named_parameters(remove_duplicate=False):
             self.parameters.setdefault(id(parameter), name)
@@ -188,8 +190,14 @@ class Recorder(TorchFunctionMode):
         if self.alter is not None:
             given = (args, kwargs)
             args, kwargs = self.alter.arguments(len(self.nodes), func, given, self.home)
+        keep_written(func, args, kwargs, self._places)
         before = self._read((args, kwargs))
         return self._write(func, args, kwargs, before, func(*args, **kwargs))
+
+    def _places(self) -> dict[int, nn.Parameter]:
+        if self.places is None:
+            self.places = places_of(self.model)
+        return self.places
 
     def _read(self, arguments: Any) -> tuple[tuple[int, ...], tuple[str, ...]]:
         inputs: list[int] = []

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ._kept import kept, tensor_state
+from ._written import keeping
 
 # What one thread puts back would be what another has just placed, and the random generators are
 # the same for all.
@@ -26,10 +27,12 @@ def untouched(model: nn.Module) -> Iterator[None]:
     parameter, each module's own train flag, attributes and hooks, what stands in the lists, dicts,
     arrays and tensors among the attributes, and the state of the random generators of Python, NumPy
     and torch. Parameter values are not copied: nothing here steps an optimizer on the caller's
-    model. Other threads wait until it is left.
+    model; one that a recorded forward is about to write to is copied first. Other threads wait
+    until it is left.
     """
     with _ONE_AT_A_TIME, ExitStack() as stack:
         stack.callback(random_state())
+        stack.callback(keeping())
         for module in model.modules():
             stack.callback(_module_state(module))
         for parameter in model.parameters():
