@@ -130,7 +130,6 @@ def test_the_fifth_set_gets_its_causes_but_for_what_the_page_says_is_missed():
     known = labels("held_out_as_reported")
     missed = {
         "gradients-never-zeroed": "healthy",
-        "batch-taken-for-time": "healthy",
         "lstm-fed-in-thousands": "healthy",
         "hardest-triplets-at-their-margin": "healthy",
         "cosines-without-a-scale": "healthy",

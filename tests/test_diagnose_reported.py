@@ -260,3 +260,64 @@ def test_weights_that_the_forward_writes_to_are_put_back(how):
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     model(BATCH[0])  # which does move it, so that there was something to put back
     assert not torch.equal(model.teacher[0].weight, before["teacher.0.weight"])
+
+
+# --- samples that are mixed up -----------------------------------------------------------------
+
+
+class Read(nn.Module):
+    """An LSTM over rows of numbers, told that the batch comes first or not; or statistics of it."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.lstm = nn.LSTM(8, 24, batch_first=how != "time first")
+        self.norm = nn.BatchNorm1d(24, track_running_stats=False)
+        self.head, self.how = nn.Linear(24, 4), how
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.lstm(x)[0][:, -1]
+        return self.head(self.norm(x) if self.how == "statistics" else x)
+
+
+def told(how):
+    # What is to be told is said in the middle, where the last step alone knows nothing of it.
+    (inputs, labels), _ = data.memory(12, 6)
+    return look(Read(how), (inputs[:256], labels[:256]), rate=1e-2)
+
+
+def test_a_batch_that_is_taken_for_time_is_told():
+    model = Read("time first").eval()
+    (inputs, _), _ = data.memory(12, 6)
+    one, other = model(inputs[:4]), model(inputs[:4].flip(0)).flip(0)
+    assert not torch.allclose(one, other, atol=1e-3)
+    found = told("time first")
+    assert (found.cause, found.treatment) == ("no-signal", "data")
+    assert found.headline == "The samples of a batch are mixed up."
+    assert "batch_first=True" in found.findings[0].remedy
+
+
+@pytest.mark.parametrize("how", ["batch first", "statistics"])
+def test_samples_that_are_read_apart_or_compared_are_not_mixed_up(how):
+    found = told(how)
+    assert found.cause == "healthy"
+    assert not any("mixed up" in each.title for each in found.findings)
+
+
+class Seen(nn.Module):
+    """Each sample sees a little of the one before it, and learns all the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = network()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.net(x)
+        return y + 0.3 * y.roll(1, 0)
+
+
+def test_samples_that_are_mixed_and_told_apart_all_the_same_are_no_alarm():
+    found = look(Seen(), (INPUTS[:256], TARGETS[:256]), rate=1e-2)
+    assert found.cause == "healthy"
+    (mixed,) = (each for each in found.findings if "mixed up" in each.title)
+    assert mixed.treatment == "none"

@@ -25,6 +25,7 @@ def doubts_of(facts: Facts) -> tuple[str, ...]:
         ("the gradient explodes", limit.EXPLODING < steepest <= limit.SURELY_EXPLODING),
         ("the values are too large to learn from", (facts.skill or 0.0) > limit.MISSCALED),
         ("targets so large can be reached", facts.far_off),
+        ("samples that are mixed up are told apart", facts.order),
         ("the labels say anything about the inputs", _no_dependence(facts)),
     )
     return tuple(words for words, doubtful in asked if doubtful)

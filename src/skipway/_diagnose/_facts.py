@@ -140,6 +140,8 @@ class Facts:
     unregistered: tuple[tuple[str, int], ...] = ()
     """Name and size of weights that get a gradient, and that neither the model nor the optimizer
     knows of."""
+    order: bool = False
+    """Whether the answers depend on the order in which the samples of a batch come."""
     starved: tuple[str, ...] = ()
     """Layers that read nothing but zeros, whatever the sample."""
     sizes: tuple[float, ...] = ()

@@ -18,6 +18,7 @@ from ._floor import Floor, lowest_loss
 from ._groups import fair_rates
 from ._labels import carried_over, only_new_names, pairs_of
 from ._noise import noise_share
+from ._order import order_counts, row_by_row
 from ._search import Search
 from ._stepped import Stepped, Tried, is_stuck, stands_still
 from ._together import Together
@@ -38,7 +39,7 @@ def try_further(task: Task, facts: Facts) -> Facts:
     optimizer, step = task.optimizer, facts.step
     if optimizer is None or step is None:
         return facts
-    facts = replace(_with_dependence(task, facts), noise=_own_noise(task))
+    facts = replace(_with_dependence(task, facts), noise=_own_noise(task), order=_order(task))
     # A step that asks for the loss as often as a trial has steps is a trial by itself.
     told = step.planned <= limit.FAST or step.calls >= STEPS
     if task.steps is None and told and step.steady > limit.DOUBTFUL:
@@ -159,6 +160,16 @@ def _for_as_long(task: Task, optimizer: Together, tried: Tried, steps: int, fact
     return replace(tried, best_end=end, best_steps=tried.steps, rate=best, rate_end=end)
 
 
+def _order(task: Task) -> bool:
+    pairs = None if task.loss_fn is None else pairs_of(task.batch, task.size)
+    if pairs is None or not row_by_row(pairs[0], task.size):
+        return False
+    try:
+        return order_counts(task.model, task.batch, task.loss_on)
+    except Exception:
+        return False  # a model that cannot be copied, or needs more samples than a few
+
+
 def _own_noise(task: Task) -> float:
     if not task.draws:
         return 0.0
@@ -216,10 +227,11 @@ def _end(losses: list[float], last: int) -> float:
 def _with_labels(task: Task, optimizer: Together, tried: Tried, facts: Facts, steps: int) -> Tried:
     """Train on one part of the batch and look at another, where there is a reason to."""
     value = facts.dependence
-    if value is None or not (value >= limit.INDEPENDENT or facts.branch_in_doubt):
+    in_doubt = facts.branch_in_doubt or facts.order
+    if value is None or not (value >= limit.INDEPENDENT or in_doubt):
         return tried
     names = value >= limit.INDEPENDENT and only_new_names(task)
-    if (facts.undecided_labels or names) and not facts.branch_in_doubt:
+    if (facts.undecided_labels or names) and not in_doubt:
         task.notes.append(
             "Whether the labels say anything about the inputs could not be told "
             f"(p = {prose(value)}). A larger batch tells."

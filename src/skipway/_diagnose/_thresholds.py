@@ -163,6 +163,10 @@ UNDECIDED = 0.2
 LEARNED = 0.9
 CARRIED_OVER = 0.98
 
+# How far answers move, as a share of what differs between samples, to be other answers. In another
+# order of the samples rounding moves them by less than a millionth.
+ANOTHER = 0.1
+
 # Of fewer samples than this the halves are too small to say what other samples do, and a batch
 # normalisation of them is one of a handful of numbers.
 TELLING_BATCH = 16

@@ -25,7 +25,7 @@ from ._failure import failure
 from ._graph import Graph, Node
 from ._units import find_units
 from ._unseen import Origins
-from ._written import keep_written, places_of
+from ._written import Places, keep_written, places_of
 
 # Calls that take a shape or a type from their input and none of its values.
 _VALUELESS = {"zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like",
@@ -78,7 +78,7 @@ class Recorder(TorchFunctionMode):
         self.constants: Mapping[Tensor, tuple[str, ...]] = WeakTensorKeyDictionary()
         self.arguments: list[tuple[int, ...]] = []
         self.origins = Origins()
-        self.places: dict[int, nn.Parameter] | None = None
+        self.places: Places | None = None
         self.parameters: dict[int, str] = {}
         for name, parameter in self.model.named_parameters(remove_duplicate=False):
             self.parameters.setdefault(id(parameter), name)
@@ -194,7 +194,7 @@ class Recorder(TorchFunctionMode):
         before = self._read((args, kwargs))
         return self._write(func, args, kwargs, before, func(*args, **kwargs))
 
-    def _places(self) -> dict[int, nn.Parameter]:
+    def _places(self) -> Places:
         if self.places is None:
             self.places = places_of(self.model)
         return self.places

@@ -22,6 +22,8 @@ def no_signal(facts: Facts) -> Judgement | None:
     """Targets that the inputs say nothing about."""
     if facts.same_targets:
         return _all_the_same(facts)
+    if facts.order:
+        return _mixed_up(facts)
     tried = facts.tried
     if tried is None or tried.held_in is None or tried.held_out is None:
         return None
@@ -46,6 +48,38 @@ def no_signal(facts: Facts) -> Judgement | None:
         summary="The network learns these samples by heart, and what it learns from one half of "
         "them is of no use for the other. The gradient arrives; there is nothing to find.",
         place=facts.layers[-1].name,
+    )
+
+
+def _mixed_up(facts: Facts) -> Judgement:
+    """Answers that depend on which samples come before them, and whether that does harm."""
+    tried, last = facts.tried, facts.layers[-1].name
+    harm = tried is not None and (tried.held_out or 0.0) >= limit.CARRIED_OVER
+    evidence = "In eval mode, the same samples in another order get other answers."
+    if harm and tried is not None:
+        evidence += " Trained on one half of the batch, the network never gets below "
+        evidence += f"{percent(tried.held_out or 0.0)} of the loss of a constant answer on the "
+        evidence += "other half."
+    remedy = "Look for the dimension that is taken for another: batch_first=True for a recurrent "
+    remedy += "network, a transformer or attention that is given the batch first; permute and not "
+    remedy += "view or reshape where dimensions change places."
+    return Judgement(
+        Finding(
+            cause="no-signal",
+            title="The samples of a batch are mixed up",
+            place="The network.",
+            evidence=evidence,
+            remedy=remedy if harm else f"None if it is meant. Otherwise: {remedy}",
+            sure="Certain that the order counts. What is learned was tried on a copy."
+            if harm
+            else "Certain that the order counts; the network learns something all the same.",
+            treatment="data" if harm else "none",
+        ),
+        headline="The samples of a batch are mixed up.",
+        summary=f"{evidence} An answer that depends on what else is in the batch, and where, is no "
+        "answer to its own sample.",
+        place=last,
+        main=harm,
     )
 
 
