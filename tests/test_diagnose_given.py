@@ -382,9 +382,11 @@ def test_a_backward_that_is_still_to_come_is_not_disturbed(middle):
 
 
 def test_a_model_with_a_part_that_is_compiled_by_jit_is_diagnosed():
-    model = nn.Sequential(compiled_by_jit(), nn.Linear(4, 4))
+    model = nn.Sequential(nn.Linear(8, 8), compiled_by_jit(), nn.Linear(4, 4))
     found = diagnose(model, BATCH, F.cross_entropy)
-    assert "1" in {layer.name for layer in found.layers}
+    assert [layer.name for layer in found.layers] == ["0", "2"]
+    (told,) = (each for each in found.notes if "torch.jit" in each)
+    assert told.startswith("`1`: compiled by torch.jit")
 
 
 def swish(x: torch.Tensor) -> torch.Tensor:
@@ -421,3 +423,33 @@ def test_layers_behind_a_function_of_torch_jit_are_seen_as_they_are_without_it()
         assert own.elasticity == pytest.approx(expected.elasticity, rel=1e-4)
         assert own.gradient == pytest.approx(expected.gradient, rel=1e-4)
     assert [each.kind for each in seen.skips] == [each.kind for each in plain.skips] == ["identity"]
+    assert not any("torch.jit" in each for each in seen.notes)  # nothing is hidden in there
+    calls = torch._C.ScriptFunction.__call__, torch._C.ScriptMethod.__call__
+    assert [(each.source, each.destination) for each in skipway.skips(Swish(compiled), X)] == [
+        (each.source, each.destination) for each in skipway.skips(Swish(swish), X)
+    ]
+    with pytest.raises(ModelError):
+        skipway.skips(Swish(compiled), X[:, :3])
+    assert calls == (torch._C.ScriptFunction.__call__, torch._C.ScriptMethod.__call__)
+
+
+class Hidden(torch.autograd.Function):
+    """Runs as an extension in C++ does: no call of it is seen."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        with torch._C.DisableTorchFunction():
+            sign = x.gt(0)
+            ctx.save_for_backward(sign)
+            return x * sign
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        return gradient * ctx.saved_tensors[0]
+
+
+def test_layers_behind_an_extension_are_seen():
+    model = Swish(Hidden.apply)
+    found = diagnose(model, BATCH, F.cross_entropy)
+    assert [each.name for each in found.layers] == ["a", "b", "c"]
+    assert found.layers[0].gradient > 0

@@ -33,6 +33,7 @@ from ._rates import rates_of
 from ._sameness import one_of_two, same_targets
 from ._step import Taken, summed, take_step
 from ._together import Together
+from ._unread import unread
 from ._what_if import CHANGED, Asker
 from ._words import listed, plural
 
@@ -312,11 +313,7 @@ class Task:
                 f"{listed(facts.zero_started)} {start} at exactly zero, so nothing comes through "
                 "in the first step. Look again after a few steps."
             )
-        if unused := _never_called(self.model, seen):
-            self.notes.append(
-                f"{listed(unused)}: never called and without a gradient, so no step has a use for "
-                "what is in there."
-            )
+        self.notes.extend(unread(self.model, seen))
         aside = [
             layer.name
             for layer in facts.layers
@@ -325,21 +322,6 @@ class Task:
         ]
         if aside:
             self.notes.append(f"{listed(aside)} had no part in this loss.")
-
-
-def _never_called(model: nn.Module, seen: Probe) -> list[str]:
-    """Return the modules with parameters that would learn and that nothing reads in this pass."""
-    used = {node.module for node in seen.graph.nodes}
-    used |= {name.rpartition(".")[0] for node in seen.graph.nodes for name in node.parameters}
-    named = dict(model.named_parameters())
-    reached = {id(named[name]) for name, each in seen.gradients.items() if each is not None}
-    return [
-        name
-        for name, module in model.named_modules()
-        if name not in used
-        and (own := {id(p) for p in module.parameters(recurse=False) if p.requires_grad})
-        and not own & reached
-    ]
 
 
 def _shape(value: Any) -> str:

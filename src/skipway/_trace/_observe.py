@@ -14,6 +14,7 @@ from .._errors import ModelError, SkipwayError
 from ._alter import Alteration
 from ._graph import Graph
 from ._recorder import Recorder, Visit
+from ._scripted import scripted_calls
 from ._untouched import untouched
 
 T = TypeVar("T")
@@ -71,6 +72,7 @@ def record(
     with ExitStack() as stack:
         stack.enter_context(_eager())
         stack.enter_context(recorder.hooks())
+        stack.enter_context(scripted_calls(recorder.scripted))
         stack.enter_context(recorder)
         try:
             value = run()

@@ -7,7 +7,7 @@ module a call belongs to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
@@ -212,6 +212,21 @@ class Recorder(TorchFunctionMode):
                 names += self.constants.get(tensor, ())
                 inputs += [self.home[tensor]] if tensor in self.home else []
         return tuple(inputs), tuple(dict.fromkeys(names))
+
+    def scripted(
+        self, run: Callable[[], Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Write a call of something scripted down: one node, whatever it does inside."""
+        if not self.stack:
+            return run()
+        inputs, names = self._read((args, kwargs))
+        output = run()
+        for tensor in tensors(output):
+            if inputs:
+                self.add("scripted", tensor, inputs, names)
+            elif names:
+                self.constants[tensor] = names  # type: ignore[index]  # a weak dict is mutable
+        return output
 
     def _find_origin(self, tensor: Tensor) -> bool:
         """Write down a tensor that comes out of something whose insides are not seen."""
