@@ -386,7 +386,21 @@ def test_a_model_with_a_part_that_is_compiled_by_jit_is_diagnosed():
     found = diagnose(model, BATCH, F.cross_entropy)
     assert [layer.name for layer in found.layers] == ["0", "2"]
     (told,) = (each for each in found.notes if "torch.jit" in each)
-    assert told.startswith("`1`: compiled by torch.jit")
+    assert told.startswith("`1.0`, `1.2`: a gradient arrives, but what was computed")
+
+
+def test_a_layer_that_runs_in_vmap_is_named():
+    class Mapped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.c = nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.c(torch.vmap(lambda row: torch.tanh(self.b(row)))(torch.tanh(self.a(x))))
+
+    found = diagnose(Mapped(), BATCH, F.cross_entropy)
+    assert [layer.name for layer in found.layers] == ["a", "c"]
+    assert any(each.startswith("`b`: a gradient arrives") for each in found.notes)
 
 
 def swish(x: torch.Tensor) -> torch.Tensor:

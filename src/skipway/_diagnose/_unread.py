@@ -1,8 +1,7 @@
-"""Parts of a model that a pass does not show: compiled by torch.jit, or never called."""
+"""Parts of a model that a pass does not show: it never calls them, or nobody sees how."""
 
 from __future__ import annotations
 
-import torch
 from torch import nn
 
 from .._trace._probe import Probe
@@ -12,10 +11,10 @@ from ._words import listed
 def unread(model: nn.Module, seen: Probe) -> list[str]:
     """Return a note for each kind of such parts."""
     notes = []
-    if hidden := _scripted(model):
+    if hidden := _hidden(model, seen):
         notes.append(
-            f"{listed(hidden)}: compiled by torch.jit, so the layers in there are not looked at "
-            "one by one. The module that it was made from has them all."
+            f"{listed(hidden)}: a gradient arrives, but what was computed there was not seen "
+            "(torch.jit, vmap, an extension in C++), so it is in no row."
         )
     if unused := _never_called(model, seen):
         notes.append(
@@ -25,14 +24,16 @@ def unread(model: nn.Module, seen: Probe) -> list[str]:
     return notes
 
 
-def _scripted(model: nn.Module) -> list[str]:
-    """Return the modules whose layers torch.jit hides, the outermost of them."""
-    found: list[str] = []
-    for name, module in model.named_modules():
-        inside = any(name.startswith(f"{each}.") for each in found)
-        if isinstance(module, torch.jit.ScriptModule) and not inside and list(module.parameters()):
-            found.append(name)
-    return found
+def _hidden(model: nn.Module, seen: Probe) -> list[str]:
+    """Return the modules of weights that learn and that no call that was seen has read."""
+    told = [node for node in seen.graph.nodes if node.op not in ("scripted", "unseen")]
+    read = {name for node in told for name in node.parameters}
+    weights = [
+        name
+        for name, parameter in model.named_parameters()
+        if parameter.dim() >= 2 and name not in read and seen.gradients.get(name) is not None
+    ]
+    return list(dict.fromkeys(name.rpartition(".")[0] or name for name in weights))
 
 
 def _never_called(model: nn.Module, seen: Probe) -> list[str]:
