@@ -467,3 +467,24 @@ def test_layers_behind_an_extension_are_seen():
     found = diagnose(model, BATCH, F.cross_entropy)
     assert [each.name for each in found.layers] == ["a", "b", "c"]
     assert found.layers[0].gradient > 0
+
+
+def test_a_layer_that_nothing_reads_is_not_among_those_with_a_say():
+    class Aside(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.other, self.head = nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = torch.tanh(self.first(x))
+            self.other(x)
+            return self.head(x)
+
+    model = Aside()
+    found = diagnose(
+        model, BATCH, F.cross_entropy, optimizer=torch.optim.Adam(model.parameters(), 0.01)
+    )
+    assert found.cause == "healthy"
+    assert found.summary.startswith("The layers that are needed have a say in the loss.")
+    assert "other" not in found.summary
+    assert "`other` had no part in this loss." in found.notes

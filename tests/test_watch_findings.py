@@ -494,3 +494,26 @@ def test_one_look_does_not_say_that_the_loss_stayed():
         seen.loss(model(torch.ones(3, 4)).square().mean() + 1).backward()
         optimizer.step()
     assert re.search(r"The loss was 1\.\d at the one step looked at", seen.diagnosis().summary)
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize("where", ["gradient", "weight"])
+def test_infinity_is_told_and_no_warning_of_numpy_comes_out_of_a_step(value, where):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 4))
+    optimizer = torch.optim.SGD(model.parameters(), 0.01)
+    words: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with watch(model, optimizer, every=1, notify=words.append) as seen:
+            for step in range(8):
+                optimizer.zero_grad()
+                loss = F.cross_entropy(model(torch.randn(16, 8)), torch.randint(4, (16,)))
+                seen.loss(loss).backward()
+                if step == 4:
+                    weight = model[2].weight
+                    (weight.grad if where == "gradient" else weight.data)[0, 0] = value
+                optimizer.step()
+                seen.scalars()
+        seen.diagnosis()._repr_html_()
+    assert any(each.startswith("step 5: 2 holds or gets NaN") for each in words)

@@ -76,6 +76,8 @@ class Facts:
     """A gradient that arrives where the loss is multiplied, and does not as it is."""
     draws: bool = False
     """Random numbers were drawn in the pass."""
+    unused: tuple[str, ...] = ()
+    """Layers that were called, and that nothing on the way to the loss reads."""
     noise: float = 0.0
     """Share of the answers that is noise of the network's own, where it draws any."""
     cut: str | None = None

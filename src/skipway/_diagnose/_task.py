@@ -112,6 +112,7 @@ class Task:
         held = None if self.optimizer is None else groups.held(self.optimizer)
         size = sum(count for _, count in self.parts)
         facts = read_layers(self.model, seen, moves, held, batch=size, chance=chance)
+        facts = replace(facts, unused=_unused(facts, seen))
         self._note(facts, seen)
         return replace(
             facts,
@@ -314,14 +315,17 @@ class Task:
                 "in the first step. Look again after a few steps."
             )
         self.notes.extend(unread(self.model, seen))
-        aside = [
-            layer.name
-            for layer in facts.layers
-            if seen.gradients.get(f"{layer.name}.weight", 0) is None
-            and layer.name not in (*facts.frozen, *facts.cut_off)
-        ]
-        if aside:
-            self.notes.append(f"{listed(aside)} had no part in this loss.")
+        if facts.unused:
+            self.notes.append(f"{listed(facts.unused)} had no part in this loss.")
+
+
+def _unused(facts: Facts, seen: Probe) -> tuple[str, ...]:
+    return tuple(
+        layer.name
+        for layer in facts.layers
+        if seen.gradients.get(f"{layer.name}.weight", 0) is None
+        and layer.name not in (*facts.frozen, *facts.cut_off)
+    )
 
 
 def _shape(value: Any) -> str:

@@ -140,6 +140,7 @@ def healthy(facts: Facts) -> Judgement:
     aside = {layer.name for layer in facts.dying}  # beside the way that is whole
     if facts.zero_started:  # it and what lies before it have no signal yet to be sensitive to
         aside |= {layer.name for layer in facts.layers if layer.elasticity == 0}
+    aside |= set(facts.unused)
     dead = dead_branches(facts)
     aside |= set(dead.finding.layers) if dead else set()
     kinds = (

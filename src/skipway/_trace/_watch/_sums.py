@@ -92,8 +92,9 @@ class OnHost(RowSums):
             after = flat[at : at + _PIECE].double().numpy()
             piece = slice(at, at + len(after))
             a, b = moved[piece].astype(np.float64), slope[piece].astype(np.float64)
-            before = after + a
-            totals += before @ before, b @ b, a @ a, a @ b
+            with np.errstate(all="ignore"):  # infinity less infinity is what is to be seen
+                before = after + a
+                totals += before @ before, b @ b, a @ a, a @ b
         return totals
 
     def _count(self, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
