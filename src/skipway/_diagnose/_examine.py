@@ -57,7 +57,8 @@ def diagnose(
             AdamW for the rest); one that follows another loss is diagnosed with that loss.
         steps: how many steps to try on a copy of the model, which tells a rate that is too large
             or labels that say nothing. By default 10 where one pass and one step leave a doubt
-            (up to 100 where the optimizer remembers gradients for so long) and none where they do
+            (up to 100 where the optimizer remembers gradients for so long, up to 200 where they are
+            small and the loss may have begun on a plateau) and none where they do
             not; 0 for none, and the doubt is a note. What so many leave open is tried with four
             times as many, and at other learning rates. They are only tried
             where the gradient arrives, in training mode, and need an optimizer; where they may be
