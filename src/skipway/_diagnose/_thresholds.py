@@ -150,7 +150,7 @@ NEARLY_SOLVED = 0.1
 
 # Labels are called empty only when two independent tests agree, on at least this many samples:
 # a permutation test of dependence finds none (p above), and what the network learns from one
-# half of the batch takes nothing off the loss of the other. Benchmark: p is 0.17 and more for
+# half of the batch takes nothing off the loss of the other. Benchmark: p is 0.13 and more for
 # shuffled labels, 0.01 for every healthy network that was tested; of shuffled labels one batch in
 # fifty comes below INDEPENDENT by chance at most (6 of 600). The other half's loss stays at 1.01
 # and more of a constant's, where there is a signal it falls to 0.67 and less.
