@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .._trace._numbers_at import Numbers, as_real, count_of, moved, norm
+from .._trace._numbers_at import Numbers, count_of, moved, norm
 from .._trace._travelled import TRAVELLED, travelled
 from .._trace._untouched import random_state
 from ._closure import Asked
 from ._copied_step import Gradients, exact_step, step_on_copy
+from ._epsilon import measure_epsilon
 from ._memory import growth
 from ._stepped import Stepped
 from ._together import Together
@@ -128,7 +128,7 @@ def take_step(
             _compare(numbers, index, weight, gradients.get(name), *after)
         if id(weight) in added:
             _compare_decay(numbers, index, weight, gradients.get(name), added[id(weight)])
-    _measure_epsilon(numbers, used)
+    measure_epsilon(numbers, used)
     for parameter in real.values():
         parameter.grad = None  # may be the caller's own
     read = numbers.resolve()
@@ -293,38 +293,3 @@ def _move(read: Mapping[str, Mapping[int, float]], index: int, size: int) -> Mov
         plain=known("plain", meant),
         meant=meant,
     )
-
-
-def _measure_epsilon(numbers: Numbers, optimizer: Together) -> None:
-    index = 0
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            state = optimizer.state.get(parameter, {})
-            if "exp_avg_sq" not in state or parameter.grad is None or "eps" not in group:
-                continue
-            beta = float(group["betas"][1])
-            root = _root_of_squares(state, parameter.grad, beta)
-            had = _had_a_gradient(state, parameter.grad)
-            numbers.put("small", index, (had & (root < group["eps"])).sum())
-            numbers.put("of", index, had.sum())
-            index += 1
-
-
-def _root_of_squares(state: Mapping[str, Any], gradient: Tensor, beta: float) -> Tensor:
-    """Return what Adam adds its epsilon to, for every number that it steps."""
-    squares = as_real(state["exp_avg_sq"])
-    if gradient.is_sparse:
-        # SparseAdam steps the rows of this gradient alone, and corrects the step, not the root.
-        return torch.sqrt(squares[tuple(gradient.coalesce().indices())])
-    return torch.sqrt(squares / (1 - beta ** float(state["step"])))
-
-
-def _had_a_gradient(state: Mapping[str, Any], gradient: Tensor) -> Tensor:
-    """Tell of every number that Adam steps whether there is a step for its epsilon to set.
-
-    A root that is zero does not tell: the square of a gradient of 1e-23 is zero too.
-    """
-    mean = as_real(state.get("exp_avg", state["exp_avg_sq"]))
-    if gradient.is_sparse:
-        mean = mean[tuple(gradient.coalesce().indices())]
-    return mean != 0

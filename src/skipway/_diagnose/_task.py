@@ -28,14 +28,14 @@ from ._closure import Asked, widened
 from ._facts import Facts
 from ._measure import read_layers
 from ._memory import memory_of
+from ._notes import notes_of
 from ._plan import plan_of
 from ._rates import rates_of
 from ._sameness import one_of_two, same_targets
 from ._step import Taken, summed, take_step
 from ._together import Together
-from ._unread import unread
 from ._what_if import CHANGED, Asker
-from ._words import listed, plural
+from ._words import plural
 
 
 def nobody(passes: int) -> None:
@@ -113,7 +113,8 @@ class Task:
         size = sum(count for _, count in self.parts)
         facts = read_layers(self.model, seen, moves, held, batch=size, chance=chance)
         facts = replace(facts, unused=_unused(facts, seen))
-        self._note(facts, seen)
+        objective = self.objective is not None
+        self.notes += notes_of(facts, seen, self.model, self.optimizer, objective=objective)
         return replace(
             facts,
             underflow=self._underflows(facts),
@@ -293,30 +294,6 @@ class Task:
         except Exception:
             return False
         return True
-
-    def _note(self, facts: Facts, seen: Probe) -> None:
-        if self.objective is not None:
-            self.notes.append(
-                "An objective does not say what of its batch are the targets, so the loss of the "
-                "best constant answer is not known, and neither `solved` nor `no-signal` is "
-                "judged. With loss_fn= they are."
-            )
-        if self.optimizer is not None:
-            self.notes.extend(groups.unreached(self.model, self.optimizer, seen.gradients))
-        if facts.relative:
-            self.notes.append(
-                "The loss is not positive, so it is no measure of what is left to learn: "
-                "elasticities are relative to the largest one."
-            )
-        if facts.zero_started:
-            start = "starts" if len(facts.zero_started) == 1 else "start"
-            self.notes.append(
-                f"{listed(facts.zero_started)} {start} at exactly zero, so nothing comes through "
-                "in the first step. Look again after a few steps."
-            )
-        self.notes.extend(unread(self.model, seen))
-        if facts.unused:
-            self.notes.append(f"{listed(facts.unused)} had no part in this loss.")
 
 
 def _unused(facts: Facts, seen: Probe) -> tuple[str, ...]:

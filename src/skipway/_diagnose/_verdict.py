@@ -14,6 +14,7 @@ from ._rules import _batch as batch
 from ._rules import _branch as branch
 from ._rules import _data as data
 from ._rules import _depth as depth
+from ._rules import _frozen as frozen
 from ._rules import _meaning as meaning
 from ._rules import _signal as signal
 from ._rules import _slow as slow
@@ -24,8 +25,8 @@ from ._words import percent
 BEFORE_TRIAL: tuple[Rule, ...] = (
     meaning.non_finite,
     meaning.detached,
-    meaning.frozen,
-    meaning.unregistered,
+    frozen.frozen,
+    frozen.unregistered,
     signal.dead_units,
     signal.saturation,
     alike.symmetric,

@@ -11,7 +11,7 @@ from .._facts import Facts
 from .._judgement import Judgement
 from .._stepped import Stepped, Tried, is_stuck
 from .._words import code, percent, plural, span
-from ._meaning import held_back, held_back_words
+from ._frozen import held_back, held_back_words
 
 
 def precision(facts: Facts) -> Judgement | None:
