@@ -11,8 +11,8 @@ def apart(*values: float) -> list[str]:
     """Write numbers of one sentence with two digits, or with up to four to tell them apart.
 
     Example:
-        >>> apart(1.386, 1.384), apart(2.3, 1.9), apart(2.3, 2.3000001)
-        (['1.386', '1.384'], ['2.3', '1.9'], ['2.3', '2.3'])
+        >>> apart(1.386, 1.388), apart(2.3, 1.9), apart(2.3, 2.3000001)
+        (['1.386', '1.388'], ['2.3', '1.9'], ['2.3', '2.3'])
     """
     written = {digits: [prose(value, digits) for value in values] for digits in (2, 3, 4)}
     most = len(set(written[4]))
