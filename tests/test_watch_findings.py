@@ -517,3 +517,21 @@ def test_infinity_is_told_and_no_warning_of_numpy_comes_out_of_a_step(value, whe
                 seen.scalars()
         seen.diagnosis()._repr_html_()
     assert any(each.startswith("step 5: 2 holds or gets NaN") for each in words)
+
+
+def test_the_several_optimizers_of_a_case_are_watched_each_by_itself():
+    def two(parameters):
+        first, *rest = parameters
+        return [torch.optim.SGD([first], 0.05), torch.optim.Adam(rest, 1e-3)]
+
+    case = skipway.cases.load("healthy-mlp").replace(optimizer=two)
+    model, (x, y) = case.model(), case.batch()
+    optimizer = case.make_optimizer(model.parameters())
+    with skipway.watch(model, optimizer, every=1) as seen:
+        for _ in range(4):
+            optimizer.zero_grad()
+            seen.loss(case.loss(model(x), y)).backward()
+            optimizer.step()
+    found = seen.diagnosis()
+    assert (seen.step, found.optimizer) == (4, "SGD, Adam")
+    assert all(layer.gradient > 0 for layer in found.layers)

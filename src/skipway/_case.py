@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from torch.utils.data import Dataset, default_collate
 
 from ._errors import BatchError, CaseError, LossError, ModelError, OptimizerError
-from ._joint import joined
+from ._several_optimizers import joined
 
 Data = tuple[Any, Any] | Dataset[Any]
 Loss = Callable[[Any, Any], Tensor]

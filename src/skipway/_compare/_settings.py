@@ -18,7 +18,7 @@ from torch.utils.data import TensorDataset
 import skipway
 
 from .._case import Case, Data, size
-from .._joint import class_names
+from .._several_optimizers import class_names
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 

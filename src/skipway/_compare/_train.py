@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from .._case import Case, size, take
-from .._joint import asks_closure
+from .._several_optimizers import asks_closure
 
 
 def train(

@@ -8,9 +8,9 @@ from typing import Literal
 from torch import nn
 
 from .._case import Case, size
-from .._joint import class_names
 from .._numbers import count, prose
 from .._results import Comparison, Diagnosis, Interval, Rewiring, Variant
+from .._several_optimizers import class_names
 
 # Addition adds no parameter and little time: it is taken unless another is this much better.
 _SIMPLER_WITHIN = 5.0

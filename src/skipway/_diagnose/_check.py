@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from .._case import Loss, Objective, split
 from .._errors import BatchError, LossError, ModelError, OptimizerError
-from .._joint import parts as parts_of
+from .._several_optimizers import parts as parts_of
 from .._trace._calls import tensors
 from ._together import Together
 from ._words import plural

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
-from .._joint import general, labels
+from .._several_optimizers import general, labels
 from ._closure import Closure
 
 

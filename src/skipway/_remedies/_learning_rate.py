@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from .._case import Case
 from .._errors import CaseError
-from .._joint import joined, labels, parts
+from .._several_optimizers import joined, labels, parts
 
 
 def with_learning_rate(case: Case, rate: float) -> Case:

@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from .._case import Case
-from .._joint import general, joined, parts
+from .._several_optimizers import general, joined, parts
 
 
 def unfrozen(case: Case) -> Case:

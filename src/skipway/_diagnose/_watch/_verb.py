@@ -13,6 +13,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from ..._errors import OptimizerError, SkipwayError
+from ..._several_optimizers import parts
 from ..._trace._watch._across import Across
 from ..._trace._watch._layers import bare, find_layers
 from ..._trace._watch._outputs import Outputs
@@ -209,7 +210,11 @@ def _check_named(scaler: Any, notify: Any) -> None:
 
 
 def _several(optimizer: Any) -> list[Any]:
-    return list(optimizer) if isinstance(optimizer, (list, tuple)) else [optimizer]
+    given = list(optimizer) if isinstance(optimizer, (list, tuple)) else [optimizer]
+    # What a case makes of a list steps each of them; theirs are the state, the rates and the hooks.
+    return [
+        part for each in given for part in (parts(each) if isinstance(each, Optimizer) else (each,))
+    ]
 
 
 def _bare_optimizer(optimizer: Any) -> Any:

@@ -1,4 +1,4 @@
-"""`Joint`: several optimizers of one training, of which each steps its own parameters."""
+"""Several optimizers of one training, of which each steps its own parameters, as one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 _CHOOSY = ("Muon", "SparseAdam")
 
 
-class Joint(Optimizer):
+class SeveralOptimizers(Optimizer):
     """Steps several optimizers in turn, after one backward.
 
     Its groups are the very ones of these, so that a rate that is set here is set there.
@@ -28,7 +28,7 @@ class Joint(Optimizer):
     Example:
         >>> import torch
         >>> first, second = torch.nn.Linear(2, 2), torch.nn.Linear(2, 1)
-        >>> both = Joint([torch.optim.SGD(first.parameters(), 0.1),
+        >>> both = SeveralOptimizers([torch.optim.SGD(first.parameters(), 0.1),
         ...               torch.optim.Adam(second.parameters(), 0.01)])
         >>> [group["lr"] for group in both.param_groups]
         [0.1, 0.01]
@@ -62,13 +62,13 @@ def joined(made: Any) -> Any:
     """Return a list of optimizers as one, and everything else as it is."""
     several = isinstance(made, (list, tuple)) and bool(made)
     if several and all(isinstance(one, Optimizer) for one in made):
-        return made[0] if len(made) == 1 else Joint(made)
+        return made[0] if len(made) == 1 else SeveralOptimizers(made)
     return made
 
 
 def parts(optimizer: Optimizer) -> tuple[Optimizer, ...]:
     """Return the optimizers that one is made of."""
-    return optimizer.each if isinstance(optimizer, Joint) else (optimizer,)
+    return optimizer.each if isinstance(optimizer, SeveralOptimizers) else (optimizer,)
 
 
 def class_names(optimizer: Optimizer) -> str:
